@@ -1,0 +1,165 @@
+-- Metadata of all repositories. Everything but users, tokens and objects is keyed by repository
+-- first. Hashes are SHA-256, 32 bytes. Names order by their bytes (collation "C").
+
+create table users (
+  user_id bigint generated always as identity primary key,
+  name text collate "C" not null unique,
+  created_at timestamptz not null default now()
+);
+
+-- Personal access tokens. Only the SHA-256 of a token is kept.
+create table tokens (
+  token_id bigint generated always as identity primary key,
+  user_id bigint not null references users,
+  name text collate "C" not null,
+  hash bytea not null unique,
+  created_at timestamptz not null default now(),
+  last_used_at timestamptz,
+  expires_at timestamptz,
+  revoked_at timestamptz
+);
+create unique index tokens_name on tokens (user_id, name) where revoked_at is null;
+
+create table repositories (
+  repository_id bigint generated always as identity primary key,
+  name text collate "C" not null unique,
+  -- Anyone may read.
+  public boolean not null,
+  -- A directory may hold names that differ in case alone.
+  case_sensitive boolean not null,
+  created_at timestamptz not null default now()
+);
+
+create table repository_members (
+  repository_id bigint not null references repositories on delete cascade,
+  user_id bigint not null references users,
+  role text not null check (role in ('read', 'write', 'admin')),
+  primary key (repository_id, user_id)
+);
+create index repository_members_user on repository_members (user_id);
+
+-- Contents in the object store. A row is written when the bytes are durable, never before.
+create table objects (
+  hash bytea primary key,
+  raw_size bigint not null,
+  stored_size bigint not null,
+  created_at timestamptz not null default now()
+);
+
+-- Which repository holds which object: what it has been sent. A hash alone opens nothing.
+create table repository_objects (
+  repository_id bigint not null references repositories on delete cascade,
+  hash bytea not null references objects,
+  primary key (repository_id, hash)
+);
+
+-- Directories of snapshots, shared by all versions that contain them. A tree is inserted after all
+-- that it names: the row says that everything below it is held.
+create table trees (
+  repository_id bigint not null references repositories on delete cascade,
+  hash bytea not null,
+  data bytea not null,
+  -- Files and links in it and below it, and the sum of the files' sizes.
+  file_count bigint not null,
+  byte_count bigint not null,
+  primary key (repository_id, hash)
+);
+-- Hashes do not compress, and a tree is read whole.
+alter table trees alter column data set storage external;
+
+-- A change is its name and a pointer to its latest version.
+create table changes (
+  repository_id bigint not null references repositories on delete cascade,
+  change_id bigint generated always as identity,
+  name text collate "C" not null,
+  -- Who created it.
+  author_id bigint not null references users,
+  -- The version that the change is at. Set in the transaction that creates the change.
+  version_id bigint,
+  -- Hidden by its owner.
+  removed_at timestamptz,
+  created_at timestamptz not null default now(),
+  primary key (repository_id, change_id),
+  unique (repository_id, name)
+);
+
+-- Every snapshot that a change has had. Rows are never changed.
+create table versions (
+  repository_id bigint not null,
+  version_id bigint generated always as identity,
+  change_id bigint not null,
+  -- From 1, without gaps, per change.
+  number integer not null,
+  tree bytea not null,
+  description text not null,
+  author_id bigint not null references users,
+  -- Larger than that of every parent: descendants come first in descending order.
+  generation integer not null,
+  -- The version that its rows in files are compared with: the version before when the parents are
+  -- the same, else the first parent; null is the empty snapshot. Rows follow the edit that way,
+  -- however often a large change is pushed.
+  base_version_id bigint,
+  created_at timestamptz not null default now(),
+  primary key (repository_id, version_id),
+  unique (repository_id, change_id, number),
+  foreign key (repository_id, change_id) references changes on delete cascade,
+  foreign key (repository_id, tree) references trees (repository_id, hash)
+);
+create index versions_tree on versions (repository_id, tree);
+
+-- The graph. A parent is a version; the change that it belongs to stands beside it, because people
+-- see the graph of changes.
+create table version_parents (
+  repository_id bigint not null,
+  version_id bigint not null,
+  ordinal smallint not null,
+  parent_change_id bigint not null,
+  parent_version_id bigint not null,
+  primary key (repository_id, version_id, ordinal),
+  foreign key (repository_id, version_id) references versions on delete cascade,
+  foreign key (repository_id, parent_version_id) references versions (repository_id, version_id)
+);
+create index version_parents_parent on version_parents (repository_id, parent_change_id);
+
+-- The paths that a version touches against its base: the index for file history.
+create table files (
+  repository_id bigint not null,
+  version_id bigint not null,
+  path text collate "C" not null,
+  status text not null check (status in ('added', 'modified', 'deleted')),
+  -- Of what is there now; of what was there, for a deleted path.
+  kind text not null check (kind in ('file', 'symlink')),
+  -- Octal 644 or 755, as a number; null for a symlink.
+  mode smallint,
+  size bigint not null,
+  -- Null for a symlink.
+  object bytea,
+  primary key (repository_id, version_id, path),
+  foreign key (repository_id, version_id) references versions on delete cascade
+);
+create index files_path on files (repository_id, path, version_id);
+
+create table bookmarks (
+  repository_id bigint not null references repositories on delete cascade,
+  name text collate "C" not null,
+  change_id bigint not null,
+  updated_at timestamptz not null default now(),
+  primary key (repository_id, name),
+  foreign key (repository_id, change_id) references changes
+);
+create index bookmarks_change on bookmarks (repository_id, change_id);
+
+-- Every mutation of a repository, in the transaction that made it: the audit log, and what undo
+-- goes back through. The request id recognises a request that is sent again.
+create table operations (
+  repository_id bigint not null references repositories on delete cascade,
+  operation_id bigint generated always as identity,
+  request_id bytea not null,
+  user_id bigint not null references users,
+  kind text not null,
+  before jsonb not null,
+  after jsonb not null,
+  created_at timestamptz not null default now(),
+  primary key (repository_id, operation_id),
+  unique (repository_id, request_id)
+);

@@ -1,0 +1,54 @@
+const kib = 1024;
+const mib = 1024 * kib;
+
+/** Bound of one wire message: grpc-js refuses more than 4 MiB, and a stream stays fair below. */
+export const messageBytesMax = 1 * mib;
+
+/** Payload that a sender gathers before it sends a message: leaves room for its framing. */
+export const frameBytes = 256 * kib;
+
+/** A file larger than this is stored as a list of chunks. It bounds what is held in memory. */
+export const objectBytesMax = 4 * mib;
+
+/** Content-defined chunks: see core/chunk.ts. The maximum is one object. */
+export const chunkBytesMin = 256 * kib;
+export const chunkBytesAverage = 1 * mib;
+export const chunkBytesMax = objectBytesMax;
+
+/** A chunk list of this size describes some 900 GiB. */
+export const chunkListBytesMax = 32 * mib;
+
+/** One directory's encoding: about a million entries. */
+export const treeBytesMax = 64 * mib;
+
+/** File systems people use stop at 255 bytes a name. */
+export const nameBytesMax = 255;
+
+/** A PostgreSQL B-tree entry holds at most 2,704 bytes, and a path stands in two of them. */
+export const pathBytesMax = 2048;
+
+/** Deeper trees are nobody's source code; the bound keeps recursion shallow. */
+export const pathDepthMax = 256;
+
+/** Linux's PATH_MAX. */
+export const symlinkBytesMax = 4095;
+
+/** A description is prose. It must fit in a message with room to spare. */
+export const descriptionBytesMax = 64 * kib;
+
+export const bookmarkBytesMax = 200;
+export const repositoryNameBytesMax = 100;
+export const userNameBytesMax = 64;
+export const tokenNameBytesMax = 100;
+
+/** A change with more parents than this is not a merge that a person can read. */
+export const parentsMax = 16;
+
+/** Hashes in one request: 16,384 × 32 bytes is half a message. */
+export const hashesPerRequestMax = 16_384;
+
+/** Changes, bookmarks or repositories in one message: unless their texts fill it first. */
+export const pageMax = 100;
+
+/** Letters that name a change: 64 random bits. */
+export const changeNameLength = 16;
