@@ -1,0 +1,214 @@
+/** The client's end of the wire: calls as promises and async iterables, failures as PogoError. */
+import {
+  Client,
+  credentials,
+  Metadata,
+  status,
+  type CallOptions,
+  type MethodDefinition,
+  type ServiceError,
+} from "@grpc/grpc-js";
+
+import { PogoError } from "#core/errors.ts";
+import { messageBytesMax } from "#core/limits.ts";
+import { fromStatus } from "./status.ts";
+
+export type CallSettings = {
+  signal?: AbortSignal | undefined;
+  /** Time for the whole call. Unary calls have a default; streams have none. */
+  deadlineMs?: number;
+};
+
+export type ChannelOptions = {
+  /** `http://HOST:PORT` or `https://HOST:PORT`. */
+  url: string;
+  token?: string | undefined;
+  /** Allows plain http to hosts other than this machine. */
+  allowInsecure?: boolean;
+};
+
+export type Channel = ReturnType<typeof openChannel>;
+
+const unaryDeadlineMs = 60_000;
+const retryDelaysMs = [50, 200, 800];
+const loopback = /^(localhost|127(\.\d{1,3}){3}|\[::1\])$/;
+
+/** Reads a server's address, and refuses what would send a token in the clear. */
+export function checkServerUrl(text: string, allowInsecure = false): URL {
+  const url = URL.parse(text);
+  if (!url || !/^https?:$/.test(url.protocol) || url.username || url.search || url.hash) {
+    throw new PogoError("usage", `${JSON.stringify(text)} is not the address of a server`, {
+      hint: "write it as https://HOST or http://localhost:PORT",
+    });
+  }
+  if (url.protocol === "http:" && !loopback.test(url.hostname) && !allowInsecure) {
+    throw new PogoError("denied", `${url.origin} is not encrypted: anyone could read the token`, {
+      hint: "use https, or --insecure-http on a network that you trust",
+    });
+  }
+  return url;
+}
+
+/** Opens a channel to a server. It connects at the first call. */
+export function openChannel({ url, token, allowInsecure = false }: ChannelOptions) {
+  const { protocol, hostname, port, host } = checkServerUrl(url, allowInsecure);
+  const secure = protocol === "https:";
+  const client = new Client(
+    `${hostname}:${port || (secure ? 443 : 80)}`,
+    secure ? credentials.createSsl() : credentials.createInsecure(),
+    {
+      "grpc.max_receive_message_length": messageBytesMax + 64 * 1024,
+      "grpc.enable_retries": 0,
+      "grpc.enable_http_proxy": 0,
+      "grpc.initial_reconnect_backoff_ms": 50,
+      "grpc.max_reconnect_backoff_ms": 1000,
+    },
+  );
+  const fail = (error: unknown) => {
+    return isServiceError(error) ? fromStatus(error, host) : error;
+  };
+  const metadata = () => {
+    const headers = new Metadata();
+    if (token !== undefined) headers.set("authorization", `Bearer ${token}`);
+    return headers;
+  };
+
+  /**
+   * Sends one request, gets one answer. A call that the connection lost is sent again: every request
+   * that changes something carries an id by which the server knows it.
+   */
+  async function unary<Request, Response>(
+    method: MethodDefinition<Request, Response>,
+    request: Request,
+    settings: CallSettings = {},
+  ): Promise<Response> {
+    for (let attempt = 0; ; attempt++) {
+      try {
+        return await unaryOnce(method, request, settings);
+      } catch (error) {
+        const delayMs = retryDelaysMs[attempt];
+        const lost = isServiceError(error) && error.code === status.UNAVAILABLE;
+        const chosen = lost && error.metadata.get("pogo-code").length > 0;
+        if (!lost || chosen || delayMs === undefined || settings.signal?.aborted) throw fail(error);
+        await Bun.sleep(delayMs);
+      }
+    }
+  }
+
+  function unaryOnce<Request, Response>(
+    method: MethodDefinition<Request, Response>,
+    request: Request,
+    { signal, deadlineMs = unaryDeadlineMs }: CallSettings,
+  ): Promise<Response> {
+    const { promise, resolve, reject } = Promise.withResolvers<Response>();
+    const call = client.makeUnaryRequest(
+      method.path,
+      method.requestSerialize,
+      method.responseDeserialize,
+      request,
+      metadata(),
+      callOptions(deadlineMs),
+      (error, response) => (error ? reject(error) : resolve(response as Response)),
+    );
+    return cancelledBy(signal, call, promise);
+  }
+
+  /** Sends one request, yields answers as they come. Leaving the loop early cancels the call. */
+  async function* serverStream<Request, Response>(
+    method: MethodDefinition<Request, Response>,
+    request: Request,
+    { signal, deadlineMs }: CallSettings = {},
+  ): AsyncGenerator<Response> {
+    const call = client.makeServerStreamRequest(
+      method.path,
+      method.requestSerialize,
+      method.responseDeserialize,
+      request,
+      metadata(),
+      callOptions(deadlineMs),
+    );
+    const cancel = () => call.cancel();
+    signal?.addEventListener("abort", cancel);
+    try {
+      for await (const response of call) yield response as Response;
+    } catch (error) {
+      throw fail(error);
+    } finally {
+      signal?.removeEventListener("abort", cancel);
+      // The cancelled call's own error has nobody left to tell.
+      call.on("error", () => {});
+      call.cancel();
+    }
+  }
+
+  /** Sends requests as fast as the server takes them, gets one answer, which may come early. */
+  async function clientStream<Request, Response>(
+    method: MethodDefinition<Request, Response>,
+    requests: AsyncIterable<Request>,
+    { signal, deadlineMs }: CallSettings = {},
+  ): Promise<Response> {
+    const { promise, resolve, reject } = Promise.withResolvers<Response>();
+    let isAnswered = false;
+    const call = client.makeClientStreamRequest(
+      method.path,
+      method.requestSerialize,
+      method.responseDeserialize,
+      metadata(),
+      callOptions(deadlineMs),
+      (error, response) => {
+        isAnswered = true;
+        if (error) reject(error);
+        else resolve(response as Response);
+      },
+    );
+    const answer = cancelledBy(signal, call, promise);
+    answer.catch(() => {});
+    call.on("error", () => {});
+    try {
+      for await (const request of requests) {
+        if (isAnswered) break;
+        if (!call.write(request)) await Promise.race([drained(call), answer]);
+      }
+    } catch (error) {
+      call.cancel();
+      throw fail(error);
+    }
+    if (!isAnswered) call.end();
+    return await answer.catch((error: unknown) => {
+      throw fail(error);
+    });
+  }
+
+  return { unary, serverStream, clientStream, host, close: () => client.close() };
+}
+
+type Cancellable = { cancel(): void };
+type Drainable = { once(event: "drain", listener: () => void): unknown };
+
+function callOptions(deadlineMs: number | undefined): CallOptions {
+  return deadlineMs === undefined ? {} : { deadline: Date.now() + deadlineMs };
+}
+
+async function cancelledBy<T>(
+  signal: AbortSignal | undefined,
+  call: Cancellable,
+  answer: Promise<T>,
+): Promise<T> {
+  if (!signal) return await answer;
+  const cancel = () => call.cancel();
+  signal.addEventListener("abort", cancel);
+  if (signal.aborted) cancel();
+  try {
+    return await answer;
+  } finally {
+    signal.removeEventListener("abort", cancel);
+  }
+}
+
+function drained(stream: Drainable): Promise<void> {
+  return new Promise((resolve) => void stream.once("drain", resolve));
+}
+
+function isServiceError(error: unknown): error is ServiceError {
+  return error instanceof Error && "details" in error && "metadata" in error;
+}

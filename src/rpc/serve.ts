@@ -1,0 +1,147 @@
+/** The server's end of the wire: handlers are functions and generators that know no gRPC. */
+import type {
+  handleClientStreamingCall,
+  handleServerStreamingCall,
+  handleUnaryCall,
+  Metadata,
+} from "@grpc/grpc-js";
+
+import { isPogoError, PogoError } from "#core/errors.ts";
+import { toStatus } from "./status.ts";
+
+/** What a handler may know of the call. */
+export type Call = {
+  /** As sent, unchecked. */
+  token: string | undefined;
+  /** Aborted when the caller went away. */
+  signal: AbortSignal;
+  /** Path of the method, `/pogo.v1.PushService/Commit`. */
+  method: string;
+};
+
+export type FinishedCall = { method: string; code: string; elapsedMs: number; error?: unknown };
+
+/** Told of every call that ended. Failures that are bugs have their error. */
+export type CallObserver = (call: FinishedCall) => void;
+
+export type Handlers = ReturnType<typeof handlers>;
+
+type RawCall = {
+  metadata: Metadata;
+  getPath(): string;
+  on(event: "cancelled" | "error", listener: () => void): unknown;
+};
+
+/** Makes the wrappers that turn a service's functions into what gRPC calls. */
+export function handlers(observe: CallObserver) {
+  function unary<Request, Response>(
+    handle: (request: Request, call: Call) => Promise<Response>,
+  ): handleUnaryCall<Request, Response> {
+    return (raw, respond) => {
+      const call = begin(raw, observe);
+      handle(raw.request, call).then(
+        (response) => {
+          call.end();
+          respond(null, response);
+        },
+        (error: unknown) => respond(call.fail(error)),
+      );
+    };
+  }
+
+  function serverStream<Request, Response>(
+    handle: (request: Request, call: Call) => AsyncIterable<Response>,
+  ): handleServerStreamingCall<Request, Response> {
+    return async (raw) => {
+      const call = begin(raw, observe);
+      const cancelled = aborted(call.signal);
+      try {
+        for await (const response of handle(raw.request, call)) {
+          if (call.signal.aborted) throw gone();
+          if (!raw.write(response)) {
+            await Promise.race([new Promise<void>((done) => raw.once("drain", done)), cancelled]);
+          }
+        }
+        call.end();
+        raw.end();
+      } catch (error) {
+        raw.emit("error", call.fail(error));
+      }
+    };
+  }
+
+  function clientStream<Request, Response>(
+    handle: (requests: AsyncIterable<Request>, call: Call) => Promise<Response>,
+  ): handleClientStreamingCall<Request, Response> {
+    return (raw, respond) => {
+      const call = begin(raw, observe);
+      handle(received<Request>(raw, call.signal), call).then(
+        (response) => {
+          call.end();
+          respond(null, response);
+        },
+        (error: unknown) => {
+          respond(call.fail(error));
+          // What the caller still sends is read and dropped, so that the answer gets through.
+          raw.resume();
+        },
+      );
+    };
+  }
+
+  return { unary, serverStream, clientStream };
+}
+
+function begin(raw: RawCall, observe: CallObserver) {
+  const controller = new AbortController();
+  const startedMs = performance.now();
+  const method = raw.getPath();
+  raw.on("cancelled", () => controller.abort());
+  // A broken connection is reported as cancelled too.
+  raw.on("error", () => controller.abort());
+  const authorization = raw.metadata.get("authorization")[0]?.toString();
+  const finish = (code: string, error?: unknown) => {
+    observe({ method, code, elapsedMs: performance.now() - startedMs, error });
+  };
+  return {
+    method,
+    signal: controller.signal,
+    token: /^Bearer +(\S+)$/i.exec(authorization ?? "")?.[1],
+    end: () => finish("ok"),
+    fail: (error: unknown) => {
+      if (isPogoError(error)) finish(error.code);
+      else finish("internal", error);
+      return toStatus(error);
+    },
+  };
+}
+
+// grpc-js ends the stream of a cancelled call as if it were complete: the difference between half
+// a stream and a whole one is only in the event.
+async function* received<Request>(
+  raw: AsyncIterable<unknown>,
+  signal: AbortSignal,
+): AsyncGenerator<Request> {
+  const cancelled = aborted(signal);
+  cancelled.catch(() => {});
+  const iterator = raw[Symbol.asyncIterator]();
+  while (true) {
+    const next = await Promise.race([iterator.next(), cancelled]);
+    if (signal.aborted) throw gone();
+    if (next.done) return;
+    yield next.value as Request;
+  }
+}
+
+function aborted(signal: AbortSignal): Promise<never> {
+  const promise = new Promise<never>((_, reject) => {
+    if (signal.aborted) reject(gone());
+    signal.addEventListener("abort", () => reject(gone()), { once: true });
+  });
+  promise.catch(() => {});
+  return promise;
+}
+
+function gone(): PogoError {
+  return new PogoError("unavailable", "the caller went away");
+}
