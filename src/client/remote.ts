@@ -1,0 +1,166 @@
+/** One repository on a server, as the client sees it: calls with the repository filled in. */
+import {
+  objectBytesMax,
+  chunkListBytesMax,
+  hashesPerRequestMax,
+  treeBytesMax,
+} from "#core/limits.ts";
+import type { Hash } from "#core/hash.ts";
+import { BookmarkServiceService as Bookmarks, type Bookmark } from "#gen/pogo/v1/bookmark.ts";
+import { ChangeServiceService as Changes, type RemoveChangeResponse } from "#gen/pogo/v1/change.ts";
+import type { Change } from "#gen/pogo/v1/common.ts";
+import { PullServiceService as Pull } from "#gen/pogo/v1/pull.ts";
+import {
+  PushServiceService as Push,
+  type CommitRequest,
+  type CommitResponse,
+} from "#gen/pogo/v1/push.ts";
+import { QueryServiceService as Query, type GetEntryResponse } from "#gen/pogo/v1/query.ts";
+import { RepositoryServiceService as Repositories } from "#gen/pogo/v1/repository.ts";
+import type { Repository } from "#gen/pogo/v1/repository.ts";
+import { fromParts, toParts, type Blob } from "#rpc/blobs.ts";
+import type { Channel } from "#rpc/channel.ts";
+
+export type Remote = ReturnType<typeof openRemote>;
+
+/** What a mutation needs beside its own arguments. */
+export type CommitArguments = Omit<CommitRequest, "repository">;
+
+// An encoded object is never much larger than its contents: it is stored raw when it would be.
+const encodedBytesMax = Math.max(objectBytesMax, chunkListBytesMax) + 1024;
+// A commit of a first import inserts a row for each file.
+const commitDeadlineMs = 600_000;
+
+/** Sixteen random bytes by which the server knows a request that is sent again. */
+export function newRequestId(): Uint8Array {
+  return crypto.getRandomValues(new Uint8Array(16));
+}
+
+/** Binds a channel to a repository. The channel stays its opener's to close. */
+export function openRemote(channel: Channel, repository: string, signal?: AbortSignal) {
+  const settings = { signal };
+
+  /** Positions of those objects and trees that the repository lacks. */
+  async function findMissing(objects: Hash[], trees: Hash[]) {
+    if (objects.length + trees.length <= hashesPerRequestMax) {
+      return await channel.unary(Push.findMissing, { repository, objects, trees }, settings);
+    }
+    const missing = { objects: [] as number[], trees: [] as number[] };
+    for (const kind of ["objects", "trees"] as const) {
+      const all = kind === "objects" ? objects : trees;
+      for (let start = 0; start < all.length; start += hashesPerRequestMax) {
+        const page = all.slice(start, start + hashesPerRequestMax);
+        const request = { repository, objects: [], trees: [], [kind]: page };
+        const answer = await channel.unary(Push.findMissing, request, settings);
+        for (const index of answer[kind]) missing[kind].push(start + index);
+      }
+    }
+    return missing;
+  }
+
+  async function* withRepository(blobs: AsyncIterable<Blob> | Iterable<Blob>) {
+    let name = repository;
+    for await (const parts of toParts(blobs)) {
+      yield { repository: name, parts };
+      name = "";
+    }
+  }
+
+  async function* getObjects(hashes: Hash[]): AsyncGenerator<Blob> {
+    for (let start = 0; start < hashes.length; start += hashesPerRequestMax) {
+      const page = hashes.slice(start, start + hashesPerRequestMax);
+      const request = { repository, hashes: page };
+      yield* fromParts(channel.serverStream(Pull.getObjects, request, settings), encodedBytesMax);
+    }
+  }
+
+  async function getChange(revision: string): Promise<Change> {
+    const { change } = await channel.unary(Query.getChange, { repository, revision }, settings);
+    return present(change);
+  }
+
+  async function* listChanges(query: {
+    revisions: string[];
+    paths: string[];
+    limit: number;
+  }): AsyncGenerator<Change> {
+    const request = { repository, ...query };
+    for await (const page of channel.serverStream(Query.listChanges, request, settings)) {
+      yield* page.changes;
+    }
+  }
+
+  async function* listBookmarks(): AsyncGenerator<Bookmark> {
+    for (let after = "", more = true; more;) {
+      const page = await channel.unary(Bookmarks.listBookmarks, { repository, after }, settings);
+      yield* page.bookmarks;
+      more = page.more;
+      after = page.bookmarks.at(-1)?.name ?? "";
+    }
+  }
+
+  return {
+    repository,
+    findMissing,
+    getObjects,
+    getChange,
+    listChanges,
+    listBookmarks,
+    putObjects: (blobs: AsyncIterable<Blob> | Iterable<Blob>) =>
+      channel.clientStream(Push.putObjects, withRepository(blobs), settings),
+    putTrees: (blobs: AsyncIterable<Blob> | Iterable<Blob>) =>
+      channel.clientStream(Push.putTrees, withRepository(blobs), settings),
+    commit: (request: CommitArguments): Promise<CommitResponse> =>
+      channel.unary(
+        Push.commit,
+        { repository, ...request },
+        { ...settings, deadlineMs: commitDeadlineMs },
+      ),
+    getTrees: (root: Hash, held: Hash | undefined): AsyncGenerator<Blob> => {
+      const request = { repository, root, held: held ?? new Uint8Array() };
+      return fromParts(channel.serverStream(Pull.getTrees, request, settings), treeBytesMax);
+    },
+    getEntry: (revision: string, path: string): Promise<GetEntryResponse> =>
+      channel.unary(Query.getEntry, { repository, revision, path }, settings),
+    describeChange: async (revision: string, description: string): Promise<Change> => {
+      const request = { repository, requestId: newRequestId(), revision, description };
+      return present((await channel.unary(Changes.describeChange, request, settings)).change);
+    },
+    removeChange: (revision: string): Promise<RemoveChangeResponse> => {
+      const request = { repository, requestId: newRequestId(), revision };
+      return channel.unary(Changes.removeChange, request, settings);
+    },
+    setBookmark: (name: string, revision: string, expectedChange?: string) => {
+      const request = { repository, requestId: newRequestId(), name, revision, expectedChange };
+      return channel.unary(Bookmarks.setBookmark, request, settings);
+    },
+    deleteBookmark: (name: string, expectedChange?: string) => {
+      const request = { repository, requestId: newRequestId(), name, expectedChange };
+      return channel.unary(Bookmarks.deleteBookmark, request, settings);
+    },
+    getRepository: async (): Promise<Repository> => {
+      const request = { name: repository };
+      return present(
+        (await channel.unary(Repositories.getRepository, request, settings)).repository,
+      );
+    },
+    createRepository: async (options: {
+      public: boolean;
+      caseSensitive: boolean;
+    }): Promise<Repository> => {
+      const request = { name: repository, requestId: newRequestId(), ...options };
+      const answer = await channel.unary(Repositories.createRepository, request, settings);
+      return present(answer.repository);
+    },
+    allowCaseCollisions: async (): Promise<Repository> => {
+      const request = { repository, requestId: newRequestId() };
+      const answer = await channel.unary(Repositories.allowCaseCollisions, request, settings);
+      return present(answer.repository);
+    },
+  };
+}
+
+function present<T>(message: T | undefined): T {
+  if (message === undefined) throw new Error("the server left out a part of its answer");
+  return message;
+}
