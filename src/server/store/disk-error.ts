@@ -13,6 +13,7 @@ const explanations: Record<string, Explanation> = {
   EROFS: { what: "the file system is read-only", hint: (at) => `mount ${at} writable` },
   ENOENT: { what: "the directory is gone", hint: (at) => `restore ${at}, then restart the server` },
   ENOTDIR: { what: "not a directory", hint: (at) => `move what stands at ${at} out of the way` },
+  EEXIST: { what: "not a directory", hint: (at) => `move what stands at ${at} out of the way` },
   EMFILE: { what: "too many open files", hint: () => "raise the limit: ulimit -n 65536" },
   ENFILE: { what: "too many open files", hint: () => "raise the limit: sysctl fs.file-max" },
   EIO: { what: "the disk reports an error", hint: (at) => `check the disk of ${at}: see dmesg` },
