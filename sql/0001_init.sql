@@ -1,10 +1,11 @@
 -- Metadata of all repositories. Everything but users, tokens and objects is keyed by repository
--- first. Hashes are SHA-256, 32 bytes. Names order by their bytes (collation "C").
+-- first. Hashes are SHA-256, 32 bytes. Names order by their bytes (collation "C"). Times are kept to
+-- the millisecond, as they are on the wire.
 
 create table users (
   user_id bigint generated always as identity primary key,
   name text collate "C" not null unique,
-  created_at timestamptz not null default now()
+  created_at timestamptz(3) not null default now()
 );
 
 -- Personal access tokens. Only the SHA-256 of a token is kept.
@@ -13,10 +14,10 @@ create table tokens (
   user_id bigint not null references users,
   name text collate "C" not null,
   hash bytea not null unique,
-  created_at timestamptz not null default now(),
-  last_used_at timestamptz,
-  expires_at timestamptz,
-  revoked_at timestamptz
+  created_at timestamptz(3) not null default now(),
+  last_used_at timestamptz(3),
+  expires_at timestamptz(3),
+  revoked_at timestamptz(3)
 );
 create unique index tokens_name on tokens (user_id, name) where revoked_at is null;
 
@@ -27,7 +28,7 @@ create table repositories (
   public boolean not null,
   -- A directory may hold names that differ in case alone.
   case_sensitive boolean not null,
-  created_at timestamptz not null default now()
+  created_at timestamptz(3) not null default now()
 );
 
 create table repository_members (
@@ -43,7 +44,7 @@ create table objects (
   hash bytea primary key,
   raw_size bigint not null,
   stored_size bigint not null,
-  created_at timestamptz not null default now()
+  created_at timestamptz(3) not null default now()
 );
 
 -- Which repository holds which object: what it has been sent. A hash alone opens nothing.
@@ -76,12 +77,19 @@ create table changes (
   author_id bigint not null references users,
   -- The version that the change is at. Set in the transaction that creates the change.
   version_id bigint,
-  -- Hidden by its owner.
-  removed_at timestamptz,
-  created_at timestamptz not null default now(),
+  -- Of that version: lists are ordered by them.
+  generation integer not null default 0,
+  updated_at timestamptz(3) not null default now(),
+  -- Hidden.
+  removed_at timestamptz(3),
+  created_at timestamptz(3) not null default now(),
   primary key (repository_id, change_id),
   unique (repository_id, name)
 );
+create unique index changes_version on changes (repository_id, version_id);
+create index changes_newest
+  on changes (repository_id, generation desc, updated_at desc, change_id desc)
+  where removed_at is null;
 
 -- Every snapshot that a change has had. Rows are never changed.
 create table versions (
@@ -99,7 +107,7 @@ create table versions (
   -- the same, else the first parent; null is the empty snapshot. Rows follow the edit that way,
   -- however often a large change is pushed.
   base_version_id bigint,
-  created_at timestamptz not null default now(),
+  created_at timestamptz(3) not null default now(),
   primary key (repository_id, version_id),
   unique (repository_id, change_id, number),
   foreign key (repository_id, change_id) references changes on delete cascade,
@@ -143,7 +151,7 @@ create table bookmarks (
   repository_id bigint not null references repositories on delete cascade,
   name text collate "C" not null,
   change_id bigint not null,
-  updated_at timestamptz not null default now(),
+  updated_at timestamptz(3) not null default now(),
   primary key (repository_id, name),
   foreign key (repository_id, change_id) references changes
 );
@@ -159,7 +167,7 @@ create table operations (
   kind text not null,
   before jsonb not null,
   after jsonb not null,
-  created_at timestamptz not null default now(),
+  created_at timestamptz(3) not null default now(),
   primary key (repository_id, operation_id),
-  unique (repository_id, request_id)
+  constraint operations_request unique (repository_id, request_id)
 );

@@ -30,6 +30,12 @@ export const pathBytesMax = 2048;
 /** Deeper trees are nobody's source code; the bound keeps recursion shallow. */
 export const pathDepthMax = 256;
 
+/**
+ * Files in one snapshot. Trees are shared, so that a few of them could spell out more files than
+ * anybody can walk over: the bound makes sure that every walk ends.
+ */
+export const snapshotFilesMax = 10_000_000;
+
 /** Linux's PATH_MAX. */
 export const symlinkBytesMax = 4095;
 

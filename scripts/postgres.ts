@@ -1,0 +1,94 @@
+/** A throwaway PostgreSQL on a Unix socket, for tests and the bench. */
+import {
+  mkdtempSync,
+  chownSync,
+  chmodSync,
+  readdirSync,
+  realpathSync,
+  rmSync,
+  existsSync,
+} from "node:fs";
+import { tmpdir, userInfo } from "node:os";
+import { dirname, join } from "node:path";
+
+export type Cluster = AsyncDisposable & {
+  /** Creates an empty database and says its URL. */
+  createDatabase(name: string): Promise<string>;
+};
+
+export type ClusterOptions = {
+  /** Survives a crash of the machine, as people run it. Otherwise it is fast. */
+  durable?: boolean;
+};
+
+// It refuses to run as root.
+const unprivilegedUser = "postgres";
+const careless = "-c fsync=off -c synchronous_commit=off -c full_page_writes=off";
+
+/** Starts a cluster in a new directory. It is gone when it is disposed of. */
+export async function startPostgres({ durable = false }: ClusterOptions = {}): Promise<Cluster> {
+  const bin = postgresPrograms();
+  if (!bin) throw new Error("PostgreSQL 15 or newer is not installed");
+  const directory = mkdtempSync(join(tmpdir(), "pogo-postgres-"));
+  giveAway(directory);
+  const data = join(directory, "data");
+  const control = [join(bin, "pg_ctl"), "-D", data, "-w", "-s"];
+  const server = `-c listen_addresses= -c unix_socket_directories='${directory}'`;
+  const options = `${server} ${durable ? "" : careless} -c max_connections=200`;
+  const log = join(directory, "log");
+  try {
+    const initdb = [join(bin, "initdb"), "-D", data, "-U", "postgres", "-A", "trust"];
+    await run([...initdb, "-E", "UTF8", "--no-locale", "--no-sync"]);
+    await run([...control, "-l", log, "-o", options, "start"]);
+  } catch (error) {
+    rmSync(directory, { recursive: true, force: true });
+    throw error;
+  }
+  return {
+    async createDatabase(name) {
+      await run([join(bin, "createdb"), "-h", directory, "-U", "postgres", name]);
+      return `postgres://postgres@localhost/${name}?host=${directory}`;
+    },
+    async [Symbol.asyncDispose]() {
+      await run([...control, "-m", "immediate", "stop"]);
+      rmSync(directory, { recursive: true, force: true });
+    },
+  };
+}
+
+/** Finds the directory of PostgreSQL's programs, if it is installed. */
+export function postgresPrograms(): string | undefined {
+  const onPath = Bun.which("initdb");
+  if (onPath) return dirname(realpathSync(onPath));
+  const versions = "/usr/lib/postgresql";
+  if (!existsSync(versions)) return undefined;
+  const newest = readdirSync(versions)
+    .map(Number)
+    .sort((a, b) => b - a)[0];
+  return newest !== undefined && newest >= 15 ? join(versions, String(newest), "bin") : undefined;
+}
+
+function isRoot(): boolean {
+  return process.getuid?.() === 0;
+}
+
+function giveAway(directory: string): void {
+  if (!isRoot()) return;
+  const id = (flag: string) =>
+    Number(Bun.spawnSync(["id", flag, unprivilegedUser]).stdout.toString());
+  chownSync(directory, id("-u"), id("-g"));
+  chmodSync(directory, 0o711);
+}
+
+async function run(command: string[]): Promise<void> {
+  const asUser = isRoot() ? ["runuser", "-u", unprivilegedUser, "--", ...command] : command;
+  const child = Bun.spawn(asUser, {
+    // A directory that every user may stand in.
+    cwd: tmpdir(),
+    env: { PATH: process.env["PATH"] ?? "", LC_ALL: "C", USER: userInfo().username },
+    stdout: "ignore",
+    stderr: "pipe",
+  });
+  const [code, text] = await Promise.all([child.exited, new Response(child.stderr).text()]);
+  if (code !== 0) throw new Error(`${command[0]} failed (${code}): ${text.trim()}`);
+}

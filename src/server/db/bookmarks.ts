@@ -1,0 +1,91 @@
+/** Bookmarks: names for changes. */
+import type { Queries } from "./connect.ts";
+
+export type BookmarkRow = {
+  name: string;
+  changeId: number;
+  changeName: string;
+  versionId: number;
+  updatedAt: Date;
+};
+
+/** Finds a bookmark, in a transaction locking it if asked. */
+export async function findBookmark(
+  sql: Queries,
+  repositoryId: number,
+  name: string,
+  lock = false,
+): Promise<BookmarkRow | undefined> {
+  const [row] = await sql<BookmarkRow[]>`
+    select b.name, b.change_id, c.name as change_name, c.version_id, b.updated_at
+    from bookmarks b
+    join changes c on c.repository_id = b.repository_id and c.change_id = b.change_id
+    where b.repository_id = ${repositoryId} and b.name = ${name}
+    ${lock ? sql`for update of b` : sql``}`;
+  return row;
+}
+
+/** Lists bookmarks by name, after the given one. */
+export async function listBookmarks(
+  sql: Queries,
+  repositoryId: number,
+  after: string,
+  limit: number,
+): Promise<BookmarkRow[]> {
+  return await sql<BookmarkRow[]>`
+    select b.name, b.change_id, c.name as change_name, c.version_id, b.updated_at
+    from bookmarks b
+    join changes c on c.repository_id = b.repository_id and c.change_id = b.change_id
+    where b.repository_id = ${repositoryId} and b.name > ${after}
+    order by b.name
+    limit ${limit}`;
+}
+
+/** Names of the bookmarks that point at a change, sorted. */
+export async function bookmarksOf(
+  sql: Queries,
+  repositoryId: number,
+  changeId: number,
+): Promise<string[]> {
+  const rows = await sql<{ name: string }[]>`
+    select name from bookmarks
+    where repository_id = ${repositoryId} and change_id = ${changeId}
+    order by name`;
+  return rows.map((row) => row.name);
+}
+
+/** Creates a bookmark; says no when there is one of that name. */
+export async function insertBookmark(
+  tx: Queries,
+  repositoryId: number,
+  name: string,
+  changeId: number,
+): Promise<boolean> {
+  const rows = await tx`
+    insert into bookmarks (repository_id, name, change_id)
+    values (${repositoryId}, ${name}, ${changeId})
+    on conflict do nothing
+    returning 1`;
+  return rows.length > 0;
+}
+
+/** Points a bookmark at another change. */
+export async function moveBookmark(
+  tx: Queries,
+  repositoryId: number,
+  name: string,
+  changeId: number,
+): Promise<void> {
+  await tx`
+    update bookmarks set change_id = ${changeId}, updated_at = now()
+    where repository_id = ${repositoryId} and name = ${name}`;
+}
+
+/** Deletes a bookmark. */
+export async function deleteBookmark(
+  tx: Queries,
+  repositoryId: number,
+  name: string,
+): Promise<void> {
+  await tx`delete from bookmarks where repository_id = ${repositoryId} and name = ${name}`;
+}

@@ -1,0 +1,138 @@
+/** What people see of changes, gathered in a few queries however many there are. */
+import { uniquePrefix } from "#core/name.ts";
+import { numberArray, textArray, type Queries } from "./connect.ts";
+
+/** A version of a change, and what its repository says of the change now. */
+export type ChangeView = {
+  versionId: number;
+  changeId: number;
+  name: string;
+  prefix: string;
+  description: string;
+  authorId: number;
+  author: string;
+  versionAuthor: string;
+  createdAt: Date;
+  updatedAt: Date;
+  number: number;
+  currentNumber: number;
+  tree: Uint8Array;
+  fileCount: number;
+  byteCount: number;
+  hasChildren: boolean;
+  /** Sorted; of very many, the first. */
+  bookmarks: string[];
+  parents: ParentView[];
+};
+
+export type ParentView = { name: string; prefix: string; number: number; description: string };
+
+type Neighbours = { name: string; nameBefore: string | null; nameAfter: string | null };
+
+// A parent is told by the beginning of its description, so that a change fits in a message.
+const parentDescriptionLength = 200;
+const bookmarksMax = 100;
+
+/** Reads what there is to say of versions, in the order asked. */
+export async function readChangeViews(
+  sql: Queries,
+  repositoryId: number,
+  versionIds: readonly number[],
+): Promise<ChangeView[]> {
+  if (versionIds.length === 0) return [];
+  type Row = Omit<ChangeView, "parents" | "prefix"> & Neighbours;
+  const rows = await sql<Row[]>`
+    select v.version_id, c.change_id, c.name, v.description, c.author_id, u.name as author,
+      vu.name as version_author, c.created_at, c.updated_at, v.number,
+      cv.number as current_number, v.tree, t.file_count, t.byte_count,
+      (select name from changes n
+        where n.repository_id = ${repositoryId} and n.removed_at is null and n.name < c.name
+        order by n.name desc limit 1) as name_before,
+      (select name from changes n
+        where n.repository_id = ${repositoryId} and n.removed_at is null and n.name > c.name
+        order by n.name limit 1) as name_after,
+      exists (
+        select 1 from version_parents p
+        join changes child
+          on child.repository_id = p.repository_id and child.version_id = p.version_id
+        where p.repository_id = ${repositoryId} and p.parent_change_id = c.change_id
+          and child.removed_at is null) as has_children,
+      (select coalesce(json_agg(name), '[]') from (
+        select name from bookmarks b
+        where b.repository_id = ${repositoryId} and b.change_id = c.change_id
+        order by name limit ${bookmarksMax}) named) as bookmarks
+    from unnest(${numberArray(versionIds)}::bigint[]) with ordinality wanted (version_id, ordinal)
+    join versions v on v.repository_id = ${repositoryId} and v.version_id = wanted.version_id
+    join changes c on c.repository_id = v.repository_id and c.change_id = v.change_id
+    join versions cv on cv.repository_id = c.repository_id and cv.version_id = c.version_id
+    join trees t on t.repository_id = v.repository_id and t.hash = v.tree
+    join users u on u.user_id = c.author_id
+    join users vu on vu.user_id = v.author_id
+    order by wanted.ordinal`;
+  const parents = await readParentViews(sql, repositoryId, versionIds);
+  const prefixes = await readPrefixes(sql, repositoryId, [...rows, ...parents]);
+  const prefixOf = (name: string) => prefixes.get(name) ?? name;
+  return rows.map(({ nameBefore: _, nameAfter: __, ...row }) => ({
+    ...row,
+    prefix: prefixOf(row.name),
+    parents: parents
+      .filter((parent) => parent.versionId === row.versionId)
+      .map(({ name, number, description }) => ({
+        name,
+        prefix: prefixOf(name),
+        number,
+        description,
+      })),
+  }));
+}
+
+async function readParentViews(sql: Queries, repositoryId: number, versionIds: readonly number[]) {
+  type Row = Omit<ParentView, "prefix"> & Neighbours & { versionId: number };
+  return await sql<Row[]>`
+    select p.version_id, c.name, v.number,
+      left(split_part(v.description, E'\n', 1), ${parentDescriptionLength}) as description,
+      (select name from changes n
+        where n.repository_id = ${repositoryId} and n.removed_at is null and n.name < c.name
+        order by n.name desc limit 1) as name_before,
+      (select name from changes n
+        where n.repository_id = ${repositoryId} and n.removed_at is null and n.name > c.name
+        order by n.name limit 1) as name_after
+    from version_parents p
+    join versions v
+      on v.repository_id = p.repository_id and v.version_id = p.parent_version_id
+    join changes c on c.repository_id = p.repository_id and c.change_id = p.parent_change_id
+    where p.repository_id = ${repositoryId}
+      and p.version_id = any(${numberArray(versionIds)}::bigint[])
+    order by p.version_id, p.ordinal`;
+}
+
+/**
+ * Shortest prefixes that name changes alone: no neighbour in name order shares them, and no
+ * bookmark, which would be found first, is called so.
+ */
+async function readPrefixes(
+  sql: Queries,
+  repositoryId: number,
+  rows: readonly Neighbours[],
+): Promise<Map<string, string>> {
+  const shortest = new Map(
+    rows.map(({ name, nameBefore, nameAfter }) => [
+      name,
+      uniquePrefix(name, nameBefore ?? undefined, nameAfter ?? undefined),
+    ]),
+  );
+  const candidates = [...shortest].flatMap(([name, prefix]) =>
+    Array.from(name, (_, index) => name.slice(0, index + 1)).slice(prefix.length - 1),
+  );
+  const named = await sql<{ name: string }[]>`
+    select name from bookmarks
+    where repository_id = ${repositoryId}
+      and name = any(${textArray([...new Set(candidates)])}::text[])`;
+  const taken = new Set(named.map((row) => row.name));
+  for (const [name, prefix] of shortest) {
+    let length = prefix.length;
+    while (length < name.length && taken.has(name.slice(0, length))) length++;
+    shortest.set(name, name.slice(0, length));
+  }
+  return shortest;
+}

@@ -1,0 +1,235 @@
+/** Changes, their versions, and the parents of versions. */
+import type { Hash } from "#core/hash.ts";
+import { numberArray, type Queries } from "./connect.ts";
+
+export type ChangeRow = {
+  changeId: number;
+  name: string;
+  authorId: number;
+  versionId: number;
+  isRemoved: boolean;
+};
+
+export type VersionRow = {
+  versionId: number;
+  changeId: number;
+  number: number;
+  tree: Hash;
+  description: string;
+  authorId: number;
+  generation: number;
+};
+
+/** A parent: a version, and the change that it belongs to. */
+export type ParentRow = { changeId: number; versionId: number };
+
+/** A version that is to be. */
+export type NewVersion = {
+  changeId: number;
+  tree: Hash;
+  description: string;
+  authorId: number;
+  parents: readonly ParentRow[];
+  baseVersionId: number | undefined;
+};
+
+/** Finds a change by its whole name, hidden or not. */
+export async function findChange(
+  sql: Queries,
+  repositoryId: number,
+  name: string,
+): Promise<ChangeRow | undefined> {
+  const [row] = await sql<ChangeRow[]>`
+    select change_id, name, author_id, version_id, removed_at is not null as is_removed
+    from changes where repository_id = ${repositoryId} and name = ${name}`;
+  return row;
+}
+
+/** Reads changes by id. */
+export async function readChanges(
+  sql: Queries,
+  repositoryId: number,
+  changeIds: readonly number[],
+): Promise<ChangeRow[]> {
+  return await sql<ChangeRow[]>`
+    select change_id, name, author_id, version_id, removed_at is not null as is_removed
+    from changes
+    where repository_id = ${repositoryId}
+      and change_id = any(${numberArray(changeIds)}::bigint[])`;
+}
+
+/**
+ * Locks changes until the transaction ends: against everything, or only against being rewritten
+ * and removed. The order is the same for everybody, so that nobody waits in a circle.
+ */
+export async function lockChanges(
+  tx: Queries,
+  repositoryId: number,
+  changeIds: readonly number[],
+  mode: "update" | "share",
+): Promise<void> {
+  await tx`
+    select 1 from changes
+    where repository_id = ${repositoryId}
+      and change_id = any(${numberArray(changeIds)}::bigint[])
+    order by change_id
+    ${mode === "update" ? tx`for update` : tx`for share`}`;
+}
+
+/** Reads a version by id. */
+export async function readVersion(
+  sql: Queries,
+  repositoryId: number,
+  versionId: number,
+): Promise<VersionRow> {
+  const [row] = await sql<VersionRow[]>`
+    select version_id, change_id, number, tree, description, author_id, generation
+    from versions where repository_id = ${repositoryId} and version_id = ${versionId}`;
+  if (!row) throw new Error(`version ${versionId} is gone`);
+  return row;
+}
+
+/** Finds a version by its number. */
+export async function findVersion(
+  sql: Queries,
+  repositoryId: number,
+  changeId: number,
+  number: number,
+): Promise<VersionRow | undefined> {
+  const [row] = await sql<VersionRow[]>`
+    select version_id, change_id, number, tree, description, author_id, generation
+    from versions
+    where repository_id = ${repositoryId} and change_id = ${changeId} and number = ${number}`;
+  return row;
+}
+
+/** Finds a later version that the author made with the same contents, as a repeated push would. */
+export async function findTwin(
+  sql: Queries,
+  repositoryId: number,
+  after: VersionRow,
+  twin: { tree: Hash; description: string; authorId: number },
+): Promise<VersionRow | undefined> {
+  const [row] = await sql<VersionRow[]>`
+    select version_id, change_id, number, tree, description, author_id, generation
+    from versions
+    where repository_id = ${repositoryId} and change_id = ${after.changeId}
+      and number > ${after.number} and tree = ${twin.tree}
+      and description = ${twin.description} and author_id = ${twin.authorId}
+    order by number desc limit 1`;
+  return row;
+}
+
+/** Reads the parents of a version, in order. */
+export async function readParents(
+  sql: Queries,
+  repositoryId: number,
+  versionId: number,
+): Promise<ParentRow[]> {
+  return await sql<ParentRow[]>`
+    select parent_change_id as change_id, parent_version_id as version_id
+    from version_parents
+    where repository_id = ${repositoryId} and version_id = ${versionId}
+    order by ordinal`;
+}
+
+/** Ids of the visible changes whose parents the change is among. */
+export async function readChildren(
+  sql: Queries,
+  repositoryId: number,
+  changeId: number,
+): Promise<number[]> {
+  const rows = await sql<{ changeId: number }[]>`
+    select distinct c.change_id
+    from version_parents p
+    join changes c on c.repository_id = p.repository_id and c.version_id = p.version_id
+    where p.repository_id = ${repositoryId} and p.parent_change_id = ${changeId}
+      and c.removed_at is null
+    order by c.change_id`;
+  return rows.map((row) => row.changeId);
+}
+
+/** Tells whether a bookmark points at the change, or it has a visible child. */
+export async function isPinned(
+  sql: Queries,
+  repositoryId: number,
+  changeId: number,
+): Promise<boolean> {
+  const [row] = await sql<{ isPinned: boolean }[]>`
+    select exists (
+      select 1 from bookmarks where repository_id = ${repositoryId} and change_id = ${changeId}
+    ) or exists (
+      select 1 from version_parents p
+      join changes c on c.repository_id = p.repository_id and c.version_id = p.version_id
+      where p.repository_id = ${repositoryId} and p.parent_change_id = ${changeId}
+        and c.removed_at is null
+    ) as is_pinned`;
+  return row?.isPinned ?? false;
+}
+
+/** Creates a change that has no version yet; nothing when the name is taken. */
+export async function insertChange(
+  tx: Queries,
+  change: { repositoryId: number; name: string; authorId: number },
+): Promise<number | undefined> {
+  const { repositoryId, name, authorId } = change;
+  const [row] = await tx<{ changeId: number }[]>`
+    insert into changes (repository_id, name, author_id)
+    values (${repositoryId}, ${name}, ${authorId})
+    on conflict do nothing
+    returning change_id`;
+  return row?.changeId;
+}
+
+/** Adds a version to a change. The change does not move. */
+export async function insertVersion(
+  tx: Queries,
+  repositoryId: number,
+  version: NewVersion,
+): Promise<VersionRow> {
+  const { changeId, tree, description, authorId, parents, baseVersionId } = version;
+  const parentIds = numberArray(parents.map((parent) => parent.versionId));
+  const [row] = await tx<VersionRow[]>`
+    insert into versions (repository_id, change_id, number, tree, description, author_id,
+      generation, base_version_id)
+    select ${repositoryId}::bigint, ${changeId}::bigint,
+      (select coalesce(max(number), 0) + 1 from versions
+        where repository_id = ${repositoryId} and change_id = ${changeId}),
+      ${tree}, ${description}, ${authorId},
+      (select coalesce(max(generation), 0) + 1 from versions
+        where repository_id = ${repositoryId} and version_id = any(${parentIds}::bigint[])),
+      ${baseVersionId ?? null}::bigint
+    returning version_id, change_id, number, tree, description, author_id, generation`;
+  if (!row) throw new Error("a version was not inserted");
+  await tx`
+    insert into version_parents (repository_id, version_id, ordinal, parent_change_id,
+      parent_version_id)
+    select ${repositoryId}::bigint, ${row.versionId}::bigint, ordinal, change_id, version_id
+    from unnest(${numberArray(parents.map((parent) => parent.changeId))}::bigint[],
+      ${parentIds}::bigint[]) with ordinality parent (change_id, version_id, ordinal)`;
+  return row;
+}
+
+/** Makes a version the one that its change is at. */
+export async function moveChange(
+  tx: Queries,
+  repositoryId: number,
+  version: VersionRow,
+): Promise<void> {
+  const { changeId, versionId, generation } = version;
+  await tx`
+    update changes
+    set version_id = ${versionId}, generation = ${generation}, updated_at = now()
+    where repository_id = ${repositoryId} and change_id = ${changeId}`;
+}
+
+/** Hides a change. */
+export async function hideChange(
+  tx: Queries,
+  repositoryId: number,
+  changeId: number,
+): Promise<void> {
+  await tx`
+    update changes set removed_at = now()
+    where repository_id = ${repositoryId} and change_id = ${changeId}`;
+}

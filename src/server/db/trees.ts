@@ -1,0 +1,61 @@
+/** Directories of snapshots. */
+import { hashKey, type Hash } from "#core/hash.ts";
+import { hashArray, numberArray, type Queries } from "./connect.ts";
+
+export type TreeSize = { fileCount: number; byteCount: number };
+export type TreeRow = { hash: Hash; data: Uint8Array } & TreeSize;
+
+// What one query may bring: a directory can be large, and it travels as text of twice its size.
+const answerBytesMax = 4 * 1024 * 1024;
+
+/** Sizes of those trees that the repository holds, by hash key. */
+export async function findTrees(
+  sql: Queries,
+  repositoryId: number,
+  hashes: readonly Hash[],
+): Promise<Map<string, TreeSize>> {
+  if (hashes.length === 0) return new Map();
+  const rows = await sql<({ hash: Hash } & TreeSize)[]>`
+    select hash, file_count, byte_count from trees
+    where repository_id = ${repositoryId} and hash = any(${hashArray(hashes)}::bytea[])`;
+  return new Map(rows.map(({ hash, ...size }) => [hashKey(hash), size]));
+}
+
+/**
+ * Reads trees in the order of the hashes asked, as many as fit in a few mebibytes and one at
+ * least: who wants the rest asks for it again. A tree that the repository lacks is left out.
+ */
+export async function readTrees(
+  sql: Queries,
+  repositoryId: number,
+  hashes: readonly Hash[],
+): Promise<Map<string, Uint8Array>> {
+  const rows = await sql<{ hash: Hash; data: Uint8Array }[]>`
+    select hash, data from (
+      select t.hash, t.data, octet_length(t.data) as bytes,
+        sum(octet_length(t.data)) over (order by wanted.ordinal) as bytes_so_far
+      from unnest(${hashArray(hashes)}::bytea[]) with ordinality wanted (hash, ordinal)
+      join trees t on t.repository_id = ${repositoryId} and t.hash = wanted.hash
+    ) running
+    where bytes_so_far - bytes < ${answerBytesMax}`;
+  return new Map(rows.map(({ hash, data }) => [hashKey(hash), data]));
+}
+
+/** Stores trees, after all that they name. Says how many the repository did not hold before. */
+export async function addTrees(
+  tx: Queries,
+  repositoryId: number,
+  trees: readonly TreeRow[],
+): Promise<number> {
+  const sorted = [...trees].sort((a, b) => Buffer.compare(a.hash, b.hash));
+  const rows = await tx`
+    insert into trees (repository_id, hash, data, file_count, byte_count)
+    select ${repositoryId}::bigint, * from unnest(
+      ${hashArray(sorted.map((tree) => tree.hash))}::bytea[],
+      ${hashArray(sorted.map((tree) => tree.data))}::bytea[],
+      ${numberArray(sorted.map((tree) => tree.fileCount))}::bigint[],
+      ${numberArray(sorted.map((tree) => tree.byteCount))}::bigint[])
+    on conflict do nothing
+    returning 1`;
+  return rows.length;
+}

@@ -1,0 +1,161 @@
+/** The composition root: opens the parts, wires them to the port, and closes them in order. */
+import { statSync } from "node:fs";
+import { join, resolve } from "node:path";
+
+import { PogoError } from "#core/errors.ts";
+import { AuthServiceService } from "#gen/pogo/v1/auth.ts";
+import { BookmarkServiceService } from "#gen/pogo/v1/bookmark.ts";
+import { ChangeServiceService } from "#gen/pogo/v1/change.ts";
+import { PullServiceService } from "#gen/pogo/v1/pull.ts";
+import { PushServiceService } from "#gen/pogo/v1/push.ts";
+import { QueryServiceService } from "#gen/pogo/v1/query.ts";
+import { RepositoryServiceService } from "#gen/pogo/v1/repository.ts";
+import { listen, type Service } from "#rpc/listen.ts";
+import { handlers, type CallObserver } from "#rpc/serve.ts";
+import { ensureRoot, rootTokenLengthMin } from "./auth.ts";
+import { checkDatabaseUrl, connect, translateDatabaseError, type Sql } from "./db/connect.ts";
+import { migrate } from "./db/migrate.ts";
+import { authService } from "./services/auth.ts";
+import { bookmarkService } from "./services/bookmark.ts";
+import { authenticated, type Parts } from "./services/calls.ts";
+import { changeService } from "./services/change.ts";
+import { pullService } from "./services/pull.ts";
+import { pushService } from "./services/push.ts";
+import { queryService } from "./services/query.ts";
+import { repositoryService } from "./services/repository.ts";
+import { openDiskStore } from "./store/disk.ts";
+import { webListener } from "./web.ts";
+
+export type ServerOptions = {
+  /** Holds the embedded database and the objects, unless they are elsewhere. */
+  dataDirectory: string;
+  /** `HOST:PORT`; port 0 is any free one. */
+  listen: string;
+  databaseUrl?: string | undefined;
+  /** Directory of the objects. */
+  objects?: string | undefined;
+  /** Token of the user root; else one is made up at the first start. */
+  rootToken?: string | undefined;
+  /** Allows to listen without encryption where others than this machine can connect. */
+  allowInsecure?: boolean;
+  /** Told of every call that ended. */
+  observe?: CallObserver;
+};
+
+export type RunningServer = {
+  host: string;
+  port: number;
+  url: string;
+  /** The token of root, if this start made one up. It is not to be had again. */
+  rootToken: string | undefined;
+  /** Takes no new calls, lets those under way finish for a while, closes everything. */
+  close(): Promise<void>;
+};
+
+type Configuration = ServerOptions & { host: string; port: number; objectsDirectory: string };
+
+// As long as a container runtime waits before it kills.
+const drainMs = 8000;
+const databaseCloseSeconds = 5;
+const loopback = /^(localhost|127(\.\d{1,3}){3}|::1)$/;
+
+/** Starts a server. Nothing is created unless the whole configuration makes sense. */
+export async function startServer(options: ServerOptions): Promise<RunningServer> {
+  const configuration = readConfiguration(options);
+  await using opening = new AsyncDisposableStack();
+  const sql = await openDatabase(configuration, opening);
+  await prepareDatabase(sql);
+  const store = opening.use(await openDiskStore(configuration.objectsDirectory));
+  const root = await ensureRoot(sql, options.rootToken);
+  const { host, port, observe = () => {} } = configuration;
+  const services = openServices({ sql, store }, observe);
+  const listener = await listen({ host, port, services, http: webListener({ sql }) });
+  opening.defer(() => listener.close(drainMs));
+  const parts = opening.move();
+  const name = host.includes(":") ? `[${host}]` : host;
+  return {
+    host,
+    port: listener.port,
+    url: `http://${name}:${listener.port}`,
+    rootToken: root.generated,
+    close: () => parts.disposeAsync(),
+  };
+}
+
+function readConfiguration(options: ServerOptions): Configuration {
+  const { dataDirectory, databaseUrl, objects, rootToken, allowInsecure = false } = options;
+  const { host, port } = readAddress(options.listen);
+  if (!loopback.test(host) && !allowInsecure) {
+    throw new PogoError("usage", `${host} can be reached by others, and tokens would not be safe`, {
+      hint: "listen on 127.0.0.1 behind a proxy that speaks TLS, or add --insecure-http",
+    });
+  }
+  if (databaseUrl !== undefined) checkDatabaseUrl(databaseUrl);
+  if (rootToken !== undefined && !/^[\x21-\x7e]+$/.test(rootToken)) {
+    throw new PogoError("usage", "the root token may hold only letters, digits and punctuation");
+  }
+  if (rootToken !== undefined && rootToken.length < rootTokenLengthMin) {
+    throw new PogoError("usage", `the root token is shorter than ${rootTokenLengthMin} characters`);
+  }
+  if (objects !== undefined && /^[a-z][a-z0-9+.-]+:\/\//i.test(objects)) {
+    throw new PogoError("usage", `objects cannot be kept in ${objects}`, {
+      hint: "name a directory: --objects DIR",
+    });
+  }
+  const objectsDirectory = resolve(objects ?? join(dataDirectory, "objects"));
+  for (const directory of [resolve(dataDirectory), objectsDirectory]) checkDirectory(directory);
+  return { ...options, host, port, objectsDirectory };
+}
+
+function readAddress(text: string): { host: string; port: number } {
+  const match = /^(?:\[([0-9a-f:.]+)\]|([^:[\]/\s]+)):(\d{1,5})$/i.exec(text);
+  const host = match?.[1] ?? match?.[2];
+  const port = Number(match?.[3]);
+  if (host !== undefined && port <= 65_535) return { host, port };
+  throw new PogoError("usage", `${JSON.stringify(text)} is not an address to listen on`, {
+    hint: "write it as HOST:PORT, as in 127.0.0.1:8080; port 0 is any free one",
+  });
+}
+
+function checkDirectory(directory: string): void {
+  const stats = statSync(directory, { throwIfNoEntry: false });
+  if (!stats || stats.isDirectory()) return;
+  throw new PogoError("usage", `${directory} is not a directory`);
+}
+
+async function openDatabase(
+  { databaseUrl, dataDirectory }: Configuration,
+  opening: AsyncDisposableStack,
+): Promise<Sql> {
+  if (databaseUrl !== undefined) return closing(connect(databaseUrl), opening);
+  // Its program is large, and a server with a database of its own needs none of it.
+  const { openEmbedded } = await import("./db/embedded.ts");
+  const embedded = opening.use(await openEmbedded(join(resolve(dataDirectory), "postgres")));
+  return closing(connect(embedded.options), opening);
+}
+
+function closing(sql: Sql, opening: AsyncDisposableStack): Sql {
+  opening.defer(() => sql.end({ timeout: databaseCloseSeconds }));
+  return sql;
+}
+
+async function prepareDatabase(sql: Sql): Promise<void> {
+  try {
+    await migrate(sql);
+  } catch (error) {
+    throw translateDatabaseError(error);
+  }
+}
+
+function openServices(parts: Parts, observe: CallObserver): Service[] {
+  const calls = authenticated(parts, handlers(observe));
+  return [
+    { definition: AuthServiceService, implementation: authService(parts, calls) },
+    { definition: RepositoryServiceService, implementation: repositoryService(parts, calls) },
+    { definition: PushServiceService, implementation: pushService(parts, calls) },
+    { definition: PullServiceService, implementation: pullService(parts, calls) },
+    { definition: QueryServiceService, implementation: queryService(parts, calls) },
+    { definition: ChangeServiceService, implementation: changeService(parts, calls) },
+    { definition: BookmarkServiceService, implementation: bookmarkService(parts, calls) },
+  ];
+}

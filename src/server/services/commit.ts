@@ -1,0 +1,171 @@
+/**
+ * Makes a version of a change. What it will be is decided twice: first without locks, so that
+ * the difference of the trees can be walked and checked in peace; then again in the transaction
+ * that writes it. When somebody was faster in between, everything starts over.
+ */
+import { PogoError } from "#core/errors.ts";
+import { hashKey, toHex, type Hash } from "#core/hash.ts";
+import { emptyTreeHash } from "#core/tree.ts";
+import { CommitOutcome, type CommitRequest, type CommitResponse } from "#gen/pogo/v1/push.ts";
+import { requireWrite, type Caller } from "../auth.ts";
+import {
+  insertChange,
+  insertVersion,
+  lockChanges,
+  moveChange,
+  readChanges,
+  readVersion,
+  type ChangeRow,
+  type VersionRow,
+} from "../db/changes.ts";
+import { transaction, type Queries, type Sql } from "../db/connect.ts";
+import { insertFiles, type FileChange } from "../db/files.ts";
+import { recordOperation } from "../db/operations.ts";
+import { findTrees } from "../db/trees.ts";
+import type { Parts } from "./calls.ts";
+import { readChangeMessage } from "./change-message.ts";
+import { checkCommit, decide, type Decision, type Target } from "./commit-decision.ts";
+import { recallOperation } from "./requests.ts";
+import { diffTrees, treeReader } from "./tree-walk.ts";
+
+type Answer = { outcome: CommitOutcome; versionId: number };
+type NewVersionDecision = Extract<Decision, { kind: "write" }>;
+
+// Everybody who is faster makes a version, so somebody always gets on.
+const attemptsMax = 10;
+// A larger difference is walked again while it is written, instead of being kept.
+const keptFilesMax = 100_000;
+
+/** Makes a version out of trees and objects that the repository holds. */
+export async function commit(
+  { sql }: Parts,
+  request: CommitRequest,
+  caller: Caller | undefined,
+): Promise<CommitResponse> {
+  checkCommit(request);
+  const { repository, caller: user } = await requireWrite(sql, caller, request.repository);
+  const target: Target = { repositoryId: repository.repositoryId, caller: user, request };
+  await requireTree(sql, target.repositoryId, request.tree);
+  for (let attempt = 1; attempt <= attemptsMax; attempt++) {
+    const recalled = await recallCommit(sql, target);
+    if (recalled) return await respond(sql, target, recalled);
+    const decision = await decide(sql, target);
+    if (decision.kind === "found") return await respond(sql, target, decision);
+    const files = await walkDifference(sql, target, decision);
+    const answer = await transaction(sql, (tx) => write(tx, target, decision, files));
+    if (answer) return await respond(sql, target, answer);
+  }
+  throw new PogoError("conflict", `change ${request.change} is being pushed to all the time`, {
+    hint: "run the command again",
+  });
+}
+
+async function requireTree(sql: Sql, repositoryId: number, tree: Hash): Promise<void> {
+  const found = await findTrees(sql, repositoryId, [tree]);
+  if (found.has(hashKey(tree))) return;
+  throw new PogoError("not-found", `the repository does not hold tree ${toHex(tree)}`);
+}
+
+async function recallCommit(sql: Sql, target: Target): Promise<Answer | undefined> {
+  const { repositoryId, caller, request } = target;
+  const { requestId } = request;
+  const done = await recallOperation(sql, { repositoryId, requestId, caller, kind: "commit" });
+  if (!done) return undefined;
+  return {
+    outcome: Number(done.after["outcome"]) as CommitOutcome,
+    versionId: Number(done.after["versionId"]),
+  };
+}
+
+/** Walks over all that is new and checks it; keeps it unless it is too much. */
+async function walkDifference(
+  sql: Sql,
+  { repositoryId, request }: Target,
+  { base }: NewVersionDecision,
+): Promise<FileChange[] | undefined> {
+  let files: FileChange[] | undefined = [];
+  const read = treeReader(sql, repositoryId);
+  for await (const change of diffTrees(read, base?.tree ?? emptyTreeHash, request.tree)) {
+    files?.push(change);
+    if (files && files.length > keptFilesMax) files = undefined;
+  }
+  return files;
+}
+
+async function write(
+  tx: Queries,
+  target: Target,
+  decision: NewVersionDecision,
+  files: FileChange[] | undefined,
+): Promise<Answer | undefined> {
+  const { repositoryId, caller, request } = target;
+  // Its own change against everything; parents against being hidden meanwhile.
+  if (decision.change) await lockChanges(tx, repositoryId, [decision.change.changeId], "update");
+  const parentIds = decision.parents.map((parent) => parent.changeId);
+  await lockChanges(tx, repositoryId, parentIds, "share");
+  if (!Bun.deepEquals(await decide(tx, target), decision)) return undefined;
+
+  const changeId =
+    decision.outcome === CommitOutcome.COMMIT_OUTCOME_VERSION_ADDED ||
+    decision.outcome === CommitOutcome.COMMIT_OUTCOME_DIVERGED
+      ? decision.change!.changeId
+      : await insertChange(tx, { repositoryId, name: decision.name, authorId: caller.userId });
+  if (changeId === undefined) return undefined;
+  const version = await insertVersion(tx, repositoryId, {
+    changeId,
+    tree: request.tree,
+    description: decision.description,
+    authorId: caller.userId,
+    parents: decision.parents,
+    baseVersionId: decision.base?.versionId,
+  });
+  const difference =
+    files ??
+    diffTrees(treeReader(tx, repositoryId), decision.base?.tree ?? emptyTreeHash, request.tree);
+  await insertFiles(tx, repositoryId, version.versionId, difference);
+  if (decision.outcome !== CommitOutcome.COMMIT_OUTCOME_DIVERGED) {
+    await moveChange(tx, repositoryId, version);
+  }
+  await recordCommit(tx, target, decision, version);
+  return { outcome: decision.outcome, versionId: version.versionId };
+}
+
+async function recordCommit(
+  tx: Queries,
+  { repositoryId, caller, request }: Target,
+  { outcome, change, name }: NewVersionDecision,
+  version: VersionRow,
+): Promise<void> {
+  const isNew = version.number === 1;
+  const previous = isNew ? null : previousState(change);
+  await recordOperation(tx, {
+    repositoryId,
+    requestId: request.requestId,
+    userId: caller.userId,
+    kind: "commit",
+    before: { change: name, changeId: version.changeId, versionId: previous },
+    after: {
+      outcome,
+      change: name,
+      changeId: version.changeId,
+      versionId: version.versionId,
+      number: version.number,
+    },
+  });
+}
+
+function previousState(change: ChangeRow | undefined): number | null {
+  return change?.versionId ?? null;
+}
+
+async function respond(sql: Sql, target: Target, answer: Answer): Promise<CommitResponse> {
+  const { repositoryId, caller } = target;
+  const change = await readChangeMessage(sql, repositoryId, answer.versionId, caller);
+  if (answer.outcome !== CommitOutcome.COMMIT_OUTCOME_DIVERGED) {
+    return { change, outcome: answer.outcome, current: undefined };
+  }
+  const { changeId } = await readVersion(sql, repositoryId, answer.versionId);
+  const [now] = await readChanges(sql, repositoryId, [changeId]);
+  const current = now && (await readChangeMessage(sql, repositoryId, now.versionId, caller));
+  return { change, outcome: answer.outcome, current };
+}

@@ -1,0 +1,138 @@
+import { isPogoError, PogoError } from "#core/errors.ts";
+import { equalHashes, hashKey, toHex, type Hash } from "#core/hash.ts";
+import { decodeTree } from "#core/tree.ts";
+import type {
+  GetObjectsRequest,
+  GetObjectsResponse,
+  GetTreesRequest,
+  GetTreesResponse,
+  PullServiceServer,
+} from "#gen/pogo/v1/pull.ts";
+import { toParts, type Blob } from "#rpc/blobs.ts";
+import { requireRead, type Caller } from "../auth.ts";
+import { findObjects, type ObjectRow } from "../db/objects.ts";
+import { findTrees } from "../db/trees.ts";
+import type { ObjectStore } from "../store/store.ts";
+import type { CallHandlers, Parts } from "./calls.ts";
+import { checkHash, checkHashes } from "./requests.ts";
+import { treeReader, type TreeReader } from "./tree-walk.ts";
+
+// Objects that are read before their turn: enough to hide the disk, little enough to hold.
+const readAheadBytes = 8 * 1024 * 1024;
+const readAheadCount = 32;
+const pairsPerRead = 128;
+
+/** Makes the service. */
+export function pullService(parts: Parts, { serverStream }: CallHandlers): PullServiceServer {
+  return {
+    getTrees: serverStream((request: GetTreesRequest, caller) => getTrees(parts, request, caller)),
+    getObjects: serverStream((request: GetObjectsRequest, caller) =>
+      getObjects(parts, request, caller),
+    ),
+  };
+}
+
+/** Streams the trees of a snapshot that another one does not have. */
+export async function* getTrees(
+  { sql }: Parts,
+  request: GetTreesRequest,
+  caller: Caller | undefined,
+): AsyncGenerator<GetTreesResponse> {
+  const { repositoryId } = await requireRead(sql, caller, request.repository);
+  const root = checkHash(request.root);
+  const asked = request.held.length === 0 ? [root] : [root, checkHash(request.held)];
+  const found = await findTrees(sql, repositoryId, asked);
+  if (!found.has(hashKey(root))) {
+    throw new PogoError("not-found", `the repository does not hold tree ${toHex(root)}`);
+  }
+  // What the repository does not know cannot be compared with: then everything is sent.
+  const held = asked[1] && found.has(hashKey(asked[1])) ? asked[1] : undefined;
+  const trees = newTrees(treeReader(sql, repositoryId), root, held);
+  for await (const parts of toParts(trees)) yield { parts };
+}
+
+/** Streams objects as they are stored, in the order asked. */
+export async function* getObjects(
+  { sql, store }: Parts,
+  request: GetObjectsRequest,
+  caller: Caller | undefined,
+): AsyncGenerator<GetObjectsResponse> {
+  const { repositoryId } = await requireRead(sql, caller, request.repository);
+  checkHashes(request.hashes);
+  const held = await findObjects(sql, repositoryId, request.hashes);
+  const rows = request.hashes.map((hash) => {
+    const row = held.get(hashKey(hash));
+    if (row) return row;
+    throw new PogoError("not-found", `the repository does not hold object ${toHex(hash)}`);
+  });
+  for await (const parts of toParts(readObjects(store, rows))) yield { parts };
+}
+
+async function* newTrees(
+  read: TreeReader,
+  root: Hash,
+  held: Hash | undefined,
+): AsyncGenerator<Blob> {
+  if (held && equalHashes(root, held)) return;
+  // Sent, to be sent, or met below `held`.
+  const known = new Set([hashKey(root)]);
+  let open: { tree: Hash; held: Hash | undefined }[] = [{ tree: root, held }];
+  while (open.length > 0) {
+    const pairs = open.slice(0, pairsPerRead);
+    open = open.slice(pairsPerRead);
+    const asked = pairs.flatMap((pair) => (pair.held ? [pair.held, pair.tree] : [pair.tree]));
+    let heldByName = new Map<string, Hash>();
+    let isHeld = pairs[0]?.held !== undefined;
+    let index = 0;
+    for await (const blob of read(asked)) {
+      const directories = decodeTree(blob.bytes).filter((entry) => entry.kind === "directory");
+      if (isHeld) {
+        heldByName = new Map(directories.map(({ name, hash }) => [name, hash]));
+        for (const { hash } of directories) known.add(hashKey(hash));
+        isHeld = false;
+        continue;
+      }
+      yield blob;
+      for (const { name, hash } of directories) {
+        const key = hashKey(hash);
+        if (known.has(key)) continue;
+        known.add(key);
+        open.push({ tree: hash, held: heldByName.get(name) });
+      }
+      heldByName = new Map();
+      isHeld = pairs[++index]?.held !== undefined;
+    }
+  }
+}
+
+async function* readObjects(store: ObjectStore, rows: readonly ObjectRow[]): AsyncGenerator<Blob> {
+  const ahead: { row: ObjectRow; encoded: Promise<Uint8Array> }[] = [];
+  let aheadBytes = 0;
+  let next = 0;
+  while (true) {
+    while (next < rows.length && ahead.length < readAheadCount && aheadBytes < readAheadBytes) {
+      const row = rows[next++]!;
+      const encoded = readObject(store, row.hash);
+      // Told to whoever gets to it; until then nobody is asking.
+      encoded.catch(() => {});
+      ahead.push({ row, encoded });
+      aheadBytes += row.storedSize;
+    }
+    const first = ahead.shift();
+    if (!first) return;
+    yield { hash: first.row.hash, bytes: await first.encoded };
+    aheadBytes -= first.row.storedSize;
+  }
+}
+
+async function readObject(store: ObjectStore, hash: Hash): Promise<Uint8Array> {
+  try {
+    return await store.get(hash);
+  } catch (cause) {
+    // The row says that it was made durable.
+    if (!isPogoError(cause, "not-found")) throw cause;
+    throw new PogoError("corrupt", `object ${toHex(hash)} has disappeared from the store`, {
+      cause,
+    });
+  }
+}

@@ -1,0 +1,55 @@
+import { hashKey, type Hash } from "#core/hash.ts";
+import type {
+  CommitRequest,
+  FindMissingRequest,
+  FindMissingResponse,
+  PushServiceServer,
+  PutObjectsRequest,
+  PutTreesRequest,
+} from "#gen/pogo/v1/push.ts";
+import { requireWrite, type Caller } from "../auth.ts";
+import { heldObjects } from "../db/objects.ts";
+import { findTrees } from "../db/trees.ts";
+import type { CallHandlers, Parts } from "./calls.ts";
+import { commit } from "./commit.ts";
+import { putObjects } from "./put-objects.ts";
+import { putTrees } from "./put-trees.ts";
+import { checkHashes } from "./requests.ts";
+
+/** Makes the service. */
+export function pushService(parts: Parts, handlers: CallHandlers): PushServiceServer {
+  const { unary, clientStream } = handlers;
+  return {
+    findMissing: unary((request: FindMissingRequest, caller) =>
+      findMissing(parts, request, caller),
+    ),
+    putObjects: clientStream((requests: AsyncIterable<PutObjectsRequest>, caller) =>
+      putObjects(parts, requests, caller),
+    ),
+    putTrees: clientStream((requests: AsyncIterable<PutTreesRequest>, caller) =>
+      putTrees(parts, requests, caller),
+    ),
+    commit: unary((request: CommitRequest, caller) => commit(parts, request, caller)),
+  };
+}
+
+/** Says what the repository lacks; what other repositories hold does not count. */
+export async function findMissing(
+  { sql }: Parts,
+  request: FindMissingRequest,
+  caller: Caller | undefined,
+): Promise<FindMissingResponse> {
+  // Who may not write has nothing to send, and would only learn what is there.
+  const { repository } = await requireWrite(sql, caller, request.repository);
+  checkHashes(request.objects, request.trees);
+  const objects = await heldObjects(sql, repository.repositoryId, request.objects);
+  const trees = await findTrees(sql, repository.repositoryId, request.trees);
+  return {
+    objects: missingPositions(request.objects, objects),
+    trees: missingPositions(request.trees, trees),
+  };
+}
+
+function missingPositions(hashes: Hash[], held: { has(key: string): boolean }): number[] {
+  return [...hashes.keys()].filter((index) => !held.has(hashKey(hashes[index]!)));
+}

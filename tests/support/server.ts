@@ -1,0 +1,72 @@
+/** Real servers on port 0, and users to call them. */
+import { join } from "node:path";
+
+import { openChannel, type Channel } from "#rpc/channel.ts";
+import { openRemote, newRequestId, type Remote } from "#client/remote.ts";
+import { AuthServiceService } from "#gen/pogo/v1/auth.ts";
+import { startServer, type RunningServer, type ServerOptions } from "#server/server.ts";
+import { createDatabase, temporaryDirectory, type Engine } from "./postgres.ts";
+
+export const testRootToken = "root-token-of-the-tests";
+
+export type TestServer = AsyncDisposable & {
+  server: RunningServer;
+  dataDirectory: string;
+  databaseUrl: string | undefined;
+  /** A channel for a token, or for nobody. Closed with the server. */
+  channel(token?: string): Channel;
+  /** A channel for a new user. */
+  user(name: string): Promise<Channel>;
+};
+
+/** Starts a server on an empty database. */
+export async function startTestServer(
+  engine: Engine,
+  options: Partial<ServerOptions> = {},
+): Promise<TestServer> {
+  await using opening = new AsyncDisposableStack();
+  const { path } = opening.use(temporaryDirectory());
+  const database = engine === "postgres" ? opening.use(await createDatabase()) : undefined;
+  const dataDirectory = join(path, "data");
+  const server = await startServer({
+    dataDirectory,
+    listen: "127.0.0.1:0",
+    databaseUrl: database?.url,
+    rootToken: testRootToken,
+    observe: ({ error }) => error && console.error(error),
+    ...options,
+  });
+  opening.defer(() => server.close());
+  const parts = opening.move();
+  const channel = (token?: string) => {
+    const opened = openChannel({ url: server.url, token });
+    parts.defer(() => opened.close());
+    return opened;
+  };
+  const root = channel(testRootToken);
+  return {
+    server,
+    dataDirectory,
+    databaseUrl: database?.url,
+    channel,
+    async user(name) {
+      const request = { name: "test", expiresAt: 0, user: name };
+      const { secret } = await root.unary(AuthServiceService.createToken, request);
+      return channel(secret);
+    },
+    [Symbol.asyncDispose]: () => parts.disposeAsync(),
+  };
+}
+
+/** Creates a repository and binds the channel to it. */
+export async function createRemote(
+  channel: Channel,
+  name: string,
+  options: { public?: boolean; caseSensitive?: boolean } = {},
+): Promise<Remote> {
+  const remote = openRemote(channel, name);
+  await remote.createRepository({ public: false, caseSensitive: false, ...options });
+  return remote;
+}
+
+export { newRequestId };
