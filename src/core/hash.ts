@@ -21,7 +21,7 @@ export function sha256Stream(): { update(bytes: Uint8Array): void; digest(): Has
 
 /** Writes a hash as 64 lower-case hexadecimal digits. */
 export function toHex(hash: Uint8Array): string {
-  return Buffer.from(hash.buffer, hash.byteOffset, hash.byteLength).toString("hex");
+  return hash.toHex();
 }
 
 /** Reads 64 hexadecimal digits; refuses anything else. */
@@ -37,7 +37,8 @@ export function equalHashes(a: Uint8Array, b: Uint8Array): boolean {
 
 /** A map from hashes: the key is the hash's bytes, one character each. */
 export function hashKey(hash: Uint8Array): string {
-  return Buffer.from(hash.buffer, hash.byteOffset, hash.byteLength).toString("latin1");
+  // Not through a Buffer over `hash.buffer`: asking a small array for that moves its bytes.
+  return Buffer.prototype.toString.call(hash, "latin1");
 }
 
 /** Turns a key of `hashKey` back into the hash. */

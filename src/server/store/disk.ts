@@ -32,9 +32,8 @@ const abandonedMs = 24 * 60 * 60 * 1000;
 // A put of more files than this flushes the file system, which also flushes what others wrote.
 const syncEachMax = 16;
 const syncConcurrency = 8;
-// Other calls get a turn after so much work of a put: some 2 ms.
-const turnObjects = 32;
-const turnBytes = 1024 * 1024;
+// Other calls get their turn when a put has worked for so long.
+const turnMs = 4;
 // A read this short is over before a thread could take it on; a longer one may keep a disk busy.
 const readHereBytesMax = 256 * 1024;
 
@@ -45,7 +44,7 @@ export async function openDiskStore(directory: string): Promise<ObjectStore> {
   return store;
 }
 
-type Pending = { temporary: string; path: string; fanOut: string };
+type Pending = { temporary: string; path: string };
 
 class DiskStore implements ObjectStore {
   readonly #directory: string;
@@ -75,10 +74,7 @@ class DiskStore implements ObjectStore {
       try {
         await this.#writeAll(objects, pending, touched);
         await this.#syncFiles(pending);
-        await inTurns(pending, ({ temporary, path }) => {
-          renameSync(temporary, path);
-          return 0;
-        });
+        await inTurns(pending, ({ temporary, path }) => renameSync(temporary, path));
         await this.#syncDirectories(touched);
       } catch (error) {
         for (const { temporary } of pending) rmSync(temporary, { force: true });
@@ -88,14 +84,14 @@ class DiskStore implements ObjectStore {
   }
 
   async get(hash: Hash): Promise<Uint8Array> {
-    const encoded = await this.#explain("read", () => this.#read(hash));
+    const encoded = await this.#read(hash);
     if (!encoded) throw missingObject(hash);
     checkObject(hash, encoded);
     return encoded;
   }
 
   async has(hash: Hash): Promise<boolean> {
-    const encoded = await this.#explain("read", () => this.#read(hash));
+    const encoded = await this.#read(hash);
     return encoded !== undefined && isWhole(encoded);
   }
 
@@ -129,11 +125,10 @@ class DiskStore implements ObjectStore {
       this.#makeDirectory(fanOut, touched);
       // One that is there may have been renamed a moment ago by somebody who has not yet synced.
       touched.add(fanOut);
-      if (isHeld(path)) return encoded.length;
+      if (isHeld(path)) return;
       const temporary = join(this.#incoming, String(this.#sequence++));
       writeNewFile(temporary, encoded, 0o600);
-      pending.push({ temporary, path, fanOut });
-      return encoded.length;
+      pending.push({ temporary, path });
     });
   }
 
@@ -163,10 +158,12 @@ class DiskStore implements ObjectStore {
       if (encoded.length < readHereBytesMax) return encoded;
       // A file that is longer than any object is damaged: cut, it is still damaged.
       const { size } = await stat(path);
-      return size > encodedBytesMax ? encoded : await readFile(path);
+      if (size > encodedBytesMax) return encoded;
+      const { buffer, byteOffset, byteLength } = await readFile(path);
+      return new Uint8Array(buffer, byteOffset, byteLength);
     } catch (error) {
       if (errno(error) === "ENOENT") return undefined;
-      throw error;
+      throw diskError(error, "read", this.#directory);
     }
   }
 
@@ -209,15 +206,13 @@ function grouped<T>(job: () => Promise<T>): () => Promise<T> {
   };
 }
 
-async function inTurns<T>(items: readonly T[], work: (item: T) => number): Promise<void> {
-  let objects = 0;
-  let bytes = 0;
+async function inTurns<T>(items: readonly T[], work: (item: T) => void): Promise<void> {
+  let begun = performance.now();
   for (const item of items) {
-    bytes += work(item);
-    if (++objects < turnObjects && bytes < turnBytes) continue;
+    work(item);
+    if (performance.now() - begun < turnMs) continue;
     await new Promise((resolve) => setImmediate(resolve));
-    objects = 0;
-    bytes = 0;
+    begun = performance.now();
   }
 }
 
