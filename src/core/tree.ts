@@ -6,14 +6,24 @@
  *   file      = tag 1, executable file = tag 2: size, SHA-256 of the contents
  *   symlink   = tag 3: target-length, target
  *   directory = tag 4: hash of its tree
+ *   conflict  = tag 5: number of bases, then side, base, side, ..., side: each a term
+ *   term      = tag 0 when absent, else a tag as above, plus 8 before a path-length and a path
+ *               when it stood elsewhere; then the body
  *
  * The hash is SHA-256 over the prefix "pogo tree 1\0" and the encoding: a tree can never be
  * passed off as a file's contents, nor the reverse.
  */
+import {
+  conflictSidesMax,
+  equalConflicts,
+  isSimplified,
+  termBytesMax,
+  type ConflictTerm,
+} from "./conflict.ts";
 import { PogoError } from "./errors.ts";
 import { hashBytes, toHex, type Hash } from "./hash.ts";
 import { symlinkBytesMax } from "./limits.ts";
-import { nameProblem, symlinkProblem } from "./path.ts";
+import { nameProblem, pathProblem, symlinkProblem } from "./path.ts";
 
 export type FileEntry = {
   kind: "file";
@@ -24,9 +34,17 @@ export type FileEntry = {
 };
 export type SymlinkEntry = { kind: "symlink"; name: string; target: string };
 export type DirectoryEntry = { kind: "directory"; name: string; hash: Hash };
-export type Entry = FileEntry | SymlinkEntry | DirectoryEntry;
+/** A path with several sides: see core/conflict.ts. */
+export type ConflictEntry = {
+  kind: "conflict";
+  name: string;
+  sides: (ConflictTerm | undefined)[];
+  bases: (ConflictTerm | undefined)[];
+};
+export type Entry = FileEntry | SymlinkEntry | DirectoryEntry | ConflictEntry;
 
-const tags = { file: 1, executable: 2, symlink: 3, directory: 4 } as const;
+const tags = { absent: 0, file: 1, executable: 2, symlink: 3, directory: 4, conflict: 5 } as const;
+const elsewhere = 8;
 const prefix = Buffer.from("pogo tree 1\0");
 const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
@@ -61,10 +79,7 @@ export const emptyTreeHash: Hash = treeHash(new Uint8Array(0));
 export function encodeTree(entries: readonly Entry[]): Uint8Array {
   const sorted = [...entries].sort((a, b) => compareNames(a.name, b.name));
   let bytesMax = 0;
-  for (const entry of sorted) {
-    bytesMax += 60 + entry.name.length * 3;
-    if (entry.kind === "symlink") bytesMax += entry.target.length * 3;
-  }
+  for (const entry of sorted) bytesMax += entryBytesMax(entry);
   const out = Buffer.allocUnsafe(bytesMax);
   let offset = 0;
   let previous: string | undefined;
@@ -73,13 +88,8 @@ export function encodeTree(entries: readonly Entry[]): Uint8Array {
     previous = entry.name;
     out[offset++] = tagOf(entry);
     offset = writeText(out, offset, entry.name);
-    if (entry.kind === "symlink") {
-      offset = writeText(out, offset, entry.target);
-      continue;
-    }
-    if (entry.kind === "file") offset = writeVarint(out, offset, entry.size);
-    out.set(entry.hash, offset);
-    offset += hashBytes;
+    offset =
+      entry.kind === "conflict" ? writeTerms(out, offset, entry) : writeBody(out, offset, entry);
   }
   return new Uint8Array(out.subarray(0, offset));
 }
@@ -112,6 +122,8 @@ export function verifyTree(hash: Hash, encoded: Uint8Array): Entry[] {
 
 /** Tells whether two entries of one name say the same. */
 export function equalEntries(a: Entry, b: Entry): boolean {
+  if (a.kind === "conflict") return b.kind === "conflict" && equalConflicts(a, b);
+  if (b.kind === "conflict") return false;
   if (a.kind === "symlink") return b.kind === "symlink" && a.target === b.target;
   if (b.kind === "symlink" || a.kind !== b.kind) return false;
   if (a.kind === "file" && b.kind === "file" && a.executable !== b.executable) return false;
@@ -120,35 +132,88 @@ export function equalEntries(a: Entry, b: Entry): boolean {
 
 type Reader = { bytes: Uint8Array; offset: number };
 
-function tagOf(entry: Entry): number {
+function tagOf(entry: Entry | ConflictTerm): number {
   if (entry.kind === "file") return entry.executable ? tags.executable : tags.file;
   return tags[entry.kind];
+}
+
+function entryBytesMax(entry: Entry): number {
+  const nameBytes = entry.name.length * 3;
+  if (entry.kind === "symlink") return 60 + nameBytes + entry.target.length * 3;
+  if (entry.kind !== "conflict") return 60 + nameBytes;
+  const terms = [...entry.sides, ...entry.bases].map(termBytesMax);
+  return 20 + nameBytes + terms.reduce((sum, bytes) => sum + bytes, 0);
+}
+
+function writeBody(out: Buffer, offset: number, entry: ConflictTerm): number {
+  if (entry.kind === "symlink") return writeText(out, offset, entry.target);
+  const start = entry.kind === "file" ? writeVarint(out, offset, entry.size) : offset;
+  out.set(entry.hash, start);
+  return start + hashBytes;
+}
+
+function writeTerms(out: Buffer, offset: number, conflict: ConflictEntry): number {
+  if (!isSimplified(conflict)) throw new Error(`the conflict ${conflict.name} can be simplified`);
+  let at = writeVarint(out, offset, conflict.bases.length);
+  for (let index = 0; index < conflict.sides.length * 2 - 1; index++) {
+    const terms = index % 2 === 0 ? conflict.sides : conflict.bases;
+    const term = terms[index >> 1];
+    if (term === undefined) {
+      out[at++] = tags.absent;
+      continue;
+    }
+    out[at++] = tagOf(term) + (term.path === undefined ? 0 : elsewhere);
+    if (term.path !== undefined) at = writeText(out, at, term.path);
+    at = writeBody(out, at, term);
+  }
+  return at;
 }
 
 function readEntry(reader: Reader): Entry {
   const tag = reader.bytes[reader.offset++];
   const name = readText(reader);
+  if (tag === tags.conflict) return { kind: "conflict", name, ...readTerms(reader) };
+  return { ...readBody(reader, tag), name } as Entry;
+}
+
+function readTerms(reader: Reader): Omit<ConflictEntry, "kind" | "name"> {
+  const count = readVarint(reader);
+  if (count < 1 || count >= conflictSidesMax) throw corrupt(`a conflict with ${count} bases`);
+  const sides: (ConflictTerm | undefined)[] = [];
+  const bases: (ConflictTerm | undefined)[] = [];
+  for (let index = 0; index <= count * 2; index++) {
+    (index % 2 === 0 ? sides : bases).push(readTerm(reader));
+  }
+  if (!isSimplified({ sides, bases })) throw corrupt("a conflict that can be simplified");
+  return { sides, bases };
+}
+
+function readTerm(reader: Reader): ConflictTerm | undefined {
+  const tag = reader.bytes[reader.offset++] ?? elsewhere;
+  if (tag === tags.absent) return undefined;
+  if (tag < elsewhere) return readBody(reader, tag);
+  const path = readText(reader);
+  const problem = pathProblem(path);
+  if (problem) throw corrupt(`path ${JSON.stringify(path)} ${problem}`);
+  return { ...readBody(reader, tag - elsewhere), path };
+}
+
+function readBody(reader: Reader, tag: number | undefined): ConflictTerm {
   switch (tag) {
     case tags.file:
     case tags.executable: {
       const size = readVarint(reader);
-      return {
-        kind: "file",
-        name,
-        executable: tag === tags.executable,
-        size,
-        hash: readHash(reader),
-      };
+      return { kind: "file", executable: tag === tags.executable, size, hash: readHash(reader) };
     }
     case tags.symlink: {
       const target = readText(reader);
       if (target.length > symlinkBytesMax || symlinkProblem(target)) {
-        throw corrupt(`target of the symlink ${JSON.stringify(name)}`);
+        throw corrupt(`target of a symlink, ${JSON.stringify(target)}`);
       }
-      return { kind: "symlink", name, target };
+      return { kind: "symlink", target };
     }
     case tags.directory:
-      return { kind: "directory", name, hash: readHash(reader) };
+      return { kind: "directory", hash: readHash(reader) };
     default:
       throw corrupt(`unknown tag ${tag}`);
   }

@@ -110,6 +110,9 @@ function measureTree(hash: Hash, entries: Entry[], held: Held): TreeSize {
       sum.byteCount += size.byteCount;
       continue;
     }
+    if (entry.kind === "conflict") {
+      throw new PogoError("usage", `${JSON.stringify(entry.name)} is a conflict: resolve it first`);
+    }
     sum.fileCount += 1;
     if (entry.kind === "symlink") {
       sum.byteCount += Buffer.byteLength(entry.target);

@@ -1,10 +1,17 @@
 /** Walks over trees by difference: what two snapshots share is never opened. */
-import { PogoError } from "#core/errors.ts";
+import { assert, PogoError } from "#core/errors.ts";
 import { equalHashes, hashKey, toHex, type Hash } from "#core/hash.ts";
 import { pathBytesMax, pathDepthMax } from "#core/limits.ts";
 import { joinPath, symlinkEscapes } from "#core/path.ts";
 import { zipEntries } from "#core/tree-diff.ts";
-import { decodeTree, emptyTreeHash, equalEntries, type Entry } from "#core/tree.ts";
+import {
+  decodeTree,
+  emptyTreeHash,
+  equalEntries,
+  type Entry,
+  type FileEntry,
+  type SymlinkEntry,
+} from "#core/tree.ts";
 import type { Blob } from "#rpc/blobs.ts";
 import type { Queries } from "../db/connect.ts";
 import type { FileChange } from "../db/files.ts";
@@ -87,8 +94,8 @@ function* compareEntries(
   if (!equalHashes(hashBefore, hashAfter)) {
     open.push({ path, depth: depth + 1, before: hashBefore, after: hashAfter });
   }
-  const leafBefore = before?.kind === "directory" ? undefined : before;
-  const leafAfter = after?.kind === "directory" ? undefined : after;
+  const leafBefore = leafOf(before);
+  const leafAfter = leafOf(after);
   if (leafAfter) {
     const change: FileChange = {
       path,
@@ -100,6 +107,12 @@ function* compareEntries(
   } else if (leafBefore) {
     yield { path, status: "deleted", entry: leafBefore };
   }
+}
+
+function leafOf(entry: Entry | undefined): FileEntry | SymlinkEntry | undefined {
+  // No tree with a conflict is stored.
+  assert(entry?.kind !== "conflict", "a conflict in a stored tree");
+  return entry?.kind === "directory" ? undefined : entry;
 }
 
 async function nextTree(trees: AsyncIterator<Blob>): Promise<Uint8Array> {
