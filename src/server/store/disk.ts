@@ -12,7 +12,7 @@
  */
 import { randomBytes } from "node:crypto";
 import { mkdirSync, renameSync, rmSync, statSync } from "node:fs";
-import { open, readdir, readFile, rm, stat } from "node:fs/promises";
+import { open, readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { toHex, type Hash } from "#core/hash.ts";
 import { encodedBytesMax } from "#core/object.ts";
@@ -34,8 +34,8 @@ const syncEachMax = 16;
 const syncConcurrency = 8;
 // Other calls get their turn when a put has worked for so long.
 const turnMs = 4;
-// A read this short is over before a thread could take it on; a longer one may keep a disk busy.
-const readHereBytesMax = 256 * 1024;
+// Shorter files are read and written before another thread could take them on.
+const threadBytesMin = 256 * 1024;
 
 /** Opens the store in a directory and creates it if need be. */
 export async function openDiskStore(directory: string): Promise<ObjectStore> {
@@ -125,10 +125,12 @@ class DiskStore implements ObjectStore {
       this.#makeDirectory(fanOut, touched);
       // One that is there may have been renamed a moment ago by somebody who has not yet synced.
       touched.add(fanOut);
-      if (isHeld(path)) return;
+      if (isHeld(path)) return undefined;
       const temporary = join(this.#incoming, String(this.#sequence++));
-      writeNewFile(temporary, encoded, 0o600);
       pending.push({ temporary, path });
+      const mode = 0o600;
+      if (encoded.length < threadBytesMin) return writeNewFile(temporary, encoded, mode);
+      return writeFile(temporary, encoded, { flag: "wx", mode });
     });
   }
 
@@ -154,8 +156,8 @@ class DiskStore implements ObjectStore {
   async #read(hash: Hash): Promise<Uint8Array | undefined> {
     const { path } = this.#place(hash);
     try {
-      const encoded = readWholeFile(path, readHereBytesMax);
-      if (encoded.length < readHereBytesMax) return encoded;
+      const encoded = readWholeFile(path, threadBytesMin);
+      if (encoded.length < threadBytesMin) return encoded;
       // A file that is longer than any object is damaged: cut, it is still damaged.
       const { size } = await stat(path);
       if (size > encodedBytesMax) return encoded;
@@ -206,10 +208,14 @@ function grouped<T>(job: () => Promise<T>): () => Promise<T> {
   };
 }
 
-async function inTurns<T>(items: readonly T[], work: (item: T) => void): Promise<void> {
+async function inTurns<T>(
+  items: readonly T[],
+  work: (item: T) => Promise<void> | void,
+): Promise<void> {
   let begun = performance.now();
   for (const item of items) {
-    work(item);
+    const elsewhere = work(item);
+    if (elsewhere) await elsewhere;
     if (performance.now() - begun < turnMs) continue;
     await new Promise((resolve) => setImmediate(resolve));
     begun = performance.now();
