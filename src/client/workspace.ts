@@ -1,0 +1,116 @@
+/** A working copy: the directory, its state in `.pogo`, and the lock that writers hold. */
+import { Database } from "bun:sqlite";
+import { mkdirSync, realpathSync, rmSync, statSync } from "node:fs";
+import { dirname, join, resolve } from "node:path";
+import { PogoError } from "#core/errors.ts";
+import { controlDirectory } from "#core/path.ts";
+import { emptyTreeHash } from "#core/tree.ts";
+import { moveBase } from "./state-directories.ts";
+import { State, type Binding, type CurrentChange } from "./state.ts";
+
+const lockFile = "lock";
+const lockPollMs = 25;
+
+/** An open working copy. */
+export class Workspace implements Disposable {
+  /** Absolute path of the directory that holds `.pogo`. */
+  readonly root: string;
+  readonly state: State;
+
+  constructor(root: string, state: State) {
+    this.root = root;
+    this.state = state;
+  }
+
+  /** The directory that is Pogo's own. */
+  get control(): string {
+    return join(this.root, controlDirectory);
+  }
+
+  /**
+   * Keeps other commands that write out of the working copy until it is disposed of. Waits up to
+   * `waitMs` for one that is at work; the operating system releases the lock of a killed one.
+   */
+  async lock(waitMs = 3000): Promise<Disposable> {
+    const deadline = performance.now() + waitMs;
+    for (;;) {
+      const lock = tryLock(join(this.control, lockFile));
+      if (lock) return lock;
+      if (performance.now() >= deadline) break;
+      await Bun.sleep(lockPollMs);
+    }
+    throw new PogoError("conflict", `another pogo command is at work in ${this.root}`, {
+      hint: "wait until it has finished, then run this again",
+    });
+  }
+
+  [Symbol.dispose](): void {
+    this.state[Symbol.dispose]();
+  }
+}
+
+/** Finds the root of the working copy that a directory is in. */
+export function findRoot(start: string): string | undefined {
+  for (let directory = resolve(start); ;) {
+    const found = statSync(join(directory, controlDirectory), { throwIfNoEntry: false });
+    if (found?.isDirectory()) return directory;
+    const parent = dirname(directory);
+    if (parent === directory) return undefined;
+    directory = parent;
+  }
+}
+
+/** Opens the working copy that a directory is in. */
+export function openWorkspace(start: string): Workspace {
+  const root = findRoot(start);
+  if (root === undefined) {
+    throw new PogoError("not-found", `${resolve(start)} is not in a working copy`, {
+      hint: "pogo clone URL/NAME, or pogo init --server URL --name NAME",
+    });
+  }
+  const real = realpathSync(root);
+  return new Workspace(real, State.open(join(real, controlDirectory)));
+}
+
+/**
+ * Binds a directory to a repository. Its base has no files, whatever `current.tree` will be:
+ * `checkout` moves it there.
+ */
+export function createWorkspace(root: string, binding: Binding, current: CurrentChange): Workspace {
+  mkdirSync(root, { recursive: true });
+  const real = realpathSync(root);
+  const control = join(real, controlDirectory);
+  try {
+    mkdirSync(control);
+  } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).code !== "EEXIST") throw cause;
+    throw new PogoError("already-exists", `${real} is a working copy already`, { cause });
+  }
+  try {
+    const empty = { ...current, tree: emptyTreeHash };
+    const state = State.create(control, binding, empty);
+    moveBase(state, empty, () => undefined);
+    return new Workspace(real, state);
+  } catch (error) {
+    rmSync(control, { recursive: true, force: true });
+    throw error;
+  }
+}
+
+// SQLite's own lock works alike on every system and ends with its process.
+function tryLock(file: string): Disposable | undefined {
+  const database = new Database(file, { create: true, readwrite: true });
+  try {
+    database.run("pragma journal_mode = memory");
+    database.run("begin exclusive");
+    return { [Symbol.dispose]: () => database.close() };
+  } catch (error) {
+    database.close();
+    const code = (error as { code?: string }).code ?? "";
+    if (/^SQLITE_(BUSY|LOCKED)/.test(code)) return undefined;
+    if (/^SQLITE_(READONLY|CANTOPEN|PERM|IOERR)/.test(code)) {
+      throw new PogoError("denied", `cannot write in ${dirname(file)}`, { cause: error });
+    }
+    throw error;
+  }
+}
