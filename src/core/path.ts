@@ -71,15 +71,21 @@ export function symlinkProblem(target: string): string | undefined {
   return undefined;
 }
 
-/** Tells whether the symlink at `path` leads out of the repository or into Pogo's directory. */
+/**
+ * Tells whether the symlink at `path` leads out of the repository or into Pogo's directory.
+ * So does, for all we know, one that goes up after it went down: what it went through may be a
+ * symlink that is shallower than it looks.
+ */
 export function symlinkEscapes(path: string, target: string): boolean {
   if (symlinkProblem(target)) return true;
   const parts = path.split("/").slice(0, -1);
+  let wentDown = false;
   for (const part of target.replaceAll("\\", "/").split("/")) {
     if (part === "" || part === ".") continue;
     if (part !== "..") {
       parts.push(part);
-    } else if (parts.pop() === undefined) {
+      wentDown = true;
+    } else if (wentDown || parts.pop() === undefined) {
       return true;
     }
   }
