@@ -5,7 +5,57 @@ import { runProgram } from "#cli/shell.ts";
 const program: Program = {
   name: "pogo",
   description: "Pogo is a version control system: one server, small changes, nothing ever lost.",
-  sections: {},
+  sections: {
+    Start: {
+      init: { load: () => import("#cli/commands/init.ts").then((m) => m.init) },
+      clone: { load: () => import("#cli/commands/clone.ts").then((m) => m.clone) },
+    },
+    Work: {
+      status: {
+        aliases: ["st"],
+        load: () => import("#cli/commands/status.ts").then((m) => m.status),
+      },
+      diff: { load: () => import("#cli/commands/diff.ts").then((m) => m.diff) },
+      push: { load: () => import("#cli/commands/push.ts").then((m) => m.push) },
+      commit: { load: () => import("#cli/commands/commit.ts").then((m) => m.commit) },
+      describe: {
+        aliases: ["desc", "rephrase"],
+        load: () => import("#cli/commands/describe.ts").then((m) => m.describe),
+      },
+      new: { load: () => import("#cli/commands/new.ts").then((m) => m.newChange) },
+      edit: {
+        aliases: ["checkout"],
+        load: () => import("#cli/commands/edit.ts").then((m) => m.edit),
+      },
+      discard: { load: () => import("#cli/commands/discard.ts").then((m) => m.discard) },
+    },
+    Look: {
+      log: { load: () => import("#cli/commands/log.ts").then((m) => m.log) },
+      show: { load: () => import("#cli/commands/show.ts").then((m) => m.show) },
+      info: { load: () => import("#cli/commands/info.ts").then((m) => m.info) },
+      cat: { load: () => import("#cli/commands/cat.ts").then((m) => m.cat) },
+      ls: { load: () => import("#cli/commands/ls.ts").then((m) => m.ls) },
+    },
+    "Name and remove": {
+      bookmark: {
+        aliases: ["b"],
+        description: "name changes",
+        commands: {
+          set: { load: () => import("#cli/commands/bookmark/set.ts").then((m) => m.bookmarkSet) },
+          list: {
+            load: () => import("#cli/commands/bookmark/list.ts").then((m) => m.bookmarkList),
+          },
+          delete: {
+            load: () => import("#cli/commands/bookmark/delete.ts").then((m) => m.bookmarkDelete),
+          },
+        },
+      },
+      rm: { load: () => import("#cli/commands/rm.ts").then((m) => m.rm) },
+    },
+    Server: {
+      serve: { load: () => import("#cli/commands/serve.ts").then((m) => m.serve) },
+    },
+  },
 };
 
 await runProgram(program);

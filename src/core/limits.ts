@@ -27,6 +27,9 @@ export const nameBytesMax = 255;
 /** A PostgreSQL B-tree entry holds at most 2,704 bytes, and a path stands in two of them. */
 export const pathBytesMax = 2048;
 
+/** Larger texts are data that nobody merges by lines: all three are held in memory to do so. */
+export const mergeTextBytesMax = 32 * mib;
+
 /** Deeper trees are nobody's source code; the bound keeps recursion shallow. */
 export const pathDepthMax = 256;
 
@@ -55,6 +58,9 @@ export const hashesPerRequestMax = 16_384;
 
 /** Changes, bookmarks or repositories in one message: unless their texts fill it first. */
 export const pageMax = 100;
+
+/** A larger file is not compared line by line: nobody reads such a patch. */
+export const diffBytesMax = 16 * mib;
 
 /** Letters that name a change: 64 random bits. */
 export const changeNameLength = 16;

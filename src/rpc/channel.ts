@@ -51,7 +51,7 @@ export function checkServerUrl(text: string, allowInsecure = false): URL {
 
 /** Opens a channel to a server. It connects at the first call. */
 export function openChannel({ url, token, allowInsecure = false }: ChannelOptions) {
-  const { protocol, hostname, port, host } = checkServerUrl(url, allowInsecure);
+  const { protocol, hostname, port, host, origin } = checkServerUrl(url, allowInsecure);
   const secure = protocol === "https:";
   const client = new Client(
     `${hostname}:${port || (secure ? 443 : 80)}`,
@@ -179,7 +179,7 @@ export function openChannel({ url, token, allowInsecure = false }: ChannelOption
     });
   }
 
-  return { unary, serverStream, clientStream, host, close: () => client.close() };
+  return { unary, serverStream, clientStream, url: origin, close: () => client.close() };
 }
 
 type Cancellable = { cancel(): void };

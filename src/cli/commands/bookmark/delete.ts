@@ -1,0 +1,20 @@
+import { bookmarkJson } from "../../bookmark-view.ts";
+import { changeLine } from "../../change-view.ts";
+import { command } from "../../command.ts";
+import { openSession } from "../../session.ts";
+
+export const bookmarkDelete = command({
+  meta: { description: "delete a bookmark; the change stays" },
+  args: {
+    name: { type: "positional", required: true, description: "the bookmark" },
+  },
+  async run({ args, context }) {
+    await using session = await openSession(context);
+    const { bookmark } = await session.remote.deleteBookmark(args.name);
+    await session.refresh();
+    context.report(bookmarkJson(bookmark), (style) => {
+      const was = bookmark?.change ? `, which was at ${changeLine(bookmark.change, style)}` : "";
+      return `deleted ${args.name}${was}`;
+    });
+  },
+});

@@ -1,0 +1,33 @@
+import { publishedChange } from "#client/change.ts";
+import { push as publish } from "#client/push.ts";
+import { publishedRevision } from "#client/revision.ts";
+import { switchTo } from "#client/switch.ts";
+import { changeJson, changeLine } from "../change-view.ts";
+import { command } from "../command.ts";
+import { openEditSession } from "../edit-session.ts";
+import { refuseDiverged, uploadProgress } from "../push-view.ts";
+
+export const edit = command({
+  meta: {
+    description: "publish the working copy, then go on with another change",
+    examples: ["pogo edit kxyz", "pogo edit main"],
+  },
+  args: {
+    revision: { type: "positional", required: true, valueHint: "REV", description: "the change" },
+  },
+  async run({ args, context }) {
+    await using session = await openEditSession(context);
+    // Asked first: a mistyped name must not publish anything.
+    const revision = publishedRevision(session.current, args.revision);
+    const target = await session.remote.getChange(revision);
+    const progress = uploadProgress(context);
+    using _ = progress;
+    refuseDiverged(await publish(session, { observer: progress.start }));
+    const change = await session.remote.getChange(target.name);
+    await switchTo(session, publishedChange(change), context.progress);
+    context.report(changeJson(change), (style) => {
+      const sealed = change.sealed ? "; it is sealed: a push makes a new change on top" : "";
+      return `now at ${changeLine(change, style)}${sealed}`;
+    });
+  },
+});

@@ -1,0 +1,29 @@
+import { push as publish } from "#client/push.ts";
+import { command } from "../command.ts";
+import { openEditSession } from "../edit-session.ts";
+import { pushJson, pushText, refuseDiverged, uploadProgress } from "../push-view.ts";
+
+export const push = command({
+  meta: {
+    description: "publish the working copy as a new version of its change",
+    examples: ["pogo push", 'pogo push -m "parser: accept empty lists"'],
+  },
+  args: {
+    message: { type: "string", alias: "m", valueHint: "TEXT", description: "describe the change" },
+    caseSensitive: {
+      type: "boolean",
+      description: "let the repository hold names that differ in case alone",
+    },
+  },
+  async run({ args, context }) {
+    await using session = await openEditSession(context);
+    if (args.caseSensitive) await session.allowCaseCollisions();
+    const progress = uploadProgress(context);
+    using _ = progress;
+    const result = await publish(session, { description: args.message, observer: progress.start });
+    refuseDiverged(result);
+    context.report(pushJson(result, session.current), (style) => {
+      return pushText(result, session.current, style);
+    });
+  },
+});

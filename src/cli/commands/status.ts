@@ -1,0 +1,49 @@
+import { openWorkspace } from "#client/workspace.ts";
+import { isDraft } from "#client/revision.ts";
+import { scan, type Difference } from "#client/working-copy/scan.ts";
+import type { CurrentChange } from "#client/state.ts";
+import { count, indentedDescription, shortName, subject } from "../change-view.ts";
+import { command } from "../command.ts";
+import { fileLine } from "../file-view.ts";
+import type { Style } from "../output.ts";
+
+export const status = command({
+  meta: { description: "show the working copy's change and what differs from it" },
+  run({ context }) {
+    using workspace = openWorkspace(context.cwd);
+    const { differences } = scan(workspace);
+    const { current } = workspace.state;
+    const files = differences.map(({ path, status }) => ({ path, status }));
+    const value = { change: currentJson(current), clean: files.length === 0, files };
+    context.print(value, (style) => describe(current, differences, style));
+  },
+});
+
+/** The working copy's change for programs. */
+function currentJson(current: CurrentChange) {
+  const { name, prefix, description, bookmarks, sealed, conflicted, version } = current;
+  const parents = current.parents.map(({ change }) => change);
+  const draft = isDraft(current);
+  return { name, prefix, description, parents, bookmarks, sealed, conflicted, draft, version };
+}
+
+function describe(current: CurrentChange, differences: Difference[], style: Style): string {
+  const state = isDraft(current) ? style.yellow("draft") : `version ${current.version}`;
+  const bookmarks = current.bookmarks.map((name) => ` ${style.green(name)}`).join("");
+  const sealed = current.sealed ? `, ${style.dim("sealed: a push makes a new change on top")}` : "";
+  const lines = [
+    `change ${shortName(current, style)} (${state}${sealed})${bookmarks}`,
+    indentedDescription(current.description, style).trimEnd(),
+  ];
+  for (const parent of current.parents) {
+    const name = shortName({ name: parent.change, prefix: parent.prefix }, style);
+    lines.push(`parent ${name} ${subject(parent.description, style)}`);
+  }
+  if (differences.length === 0) {
+    lines.push("nothing changed since");
+    return lines.join("\n");
+  }
+  lines.push(`${count(differences.length, "path")} changed:`);
+  for (const difference of differences) lines.push(fileLine(difference, style));
+  return lines.join("\n");
+}

@@ -1,0 +1,75 @@
+/** What a command works with: the working copy that it stands in, and its repository's server. */
+import { relative, resolve, sep } from "node:path";
+
+import { findToken } from "#client/credentials.ts";
+import { publishedChange } from "#client/change.ts";
+import { openRemote, type Remote } from "#client/remote.ts";
+import { isDraft } from "#client/revision.ts";
+import type { CurrentChange } from "#client/state.ts";
+import { openWorkspace, type Workspace } from "#client/workspace.ts";
+import { isPogoError, PogoError } from "#core/errors.ts";
+import { openChannel } from "#rpc/channel.ts";
+import type { Context } from "./context.ts";
+
+export type Session = AsyncDisposable & {
+  workspace: Workspace;
+  /** The working copy's change, as it is now. */
+  readonly current: CurrentChange;
+  remote: Remote;
+  /** Asks the server what became of the working copy's change, and remembers it. */
+  refresh(): Promise<void>;
+};
+
+/** Connects to a repository on a server. */
+export async function connect(
+  context: Context,
+  server: string,
+  repository: string,
+): Promise<{ remote: Remote; server: string } & Disposable> {
+  const { token, allowInsecure } = await findToken({ server, environment: context.environment });
+  const channel = openChannel({ url: server, token, allowInsecure });
+  const remote = openRemote(channel, repository, context.signal);
+  return { remote, server: channel.url, [Symbol.dispose]: () => channel.close() };
+}
+
+/** Opens the working copy that the command stands in, and a connection that is made when used. */
+export async function openSession(context: Context): Promise<Session> {
+  const workspace = openWorkspace(context.cwd);
+  const { server, repository } = workspace.state.binding;
+  const connection = await connect(context, server, repository);
+  const { remote } = connection;
+
+  async function refresh(): Promise<void> {
+    const { current } = workspace.state;
+    if (isDraft(current)) return;
+    try {
+      const change = await remote.getChange(`${current.name}@${current.version}`);
+      workspace.state.setCurrent({ ...publishedChange(change), tree: current.tree });
+    } catch (error) {
+      // Removed since: it stays what it was here.
+      if (!isPogoError(error, "not-found")) throw error;
+    }
+  }
+
+  return {
+    workspace,
+    remote,
+    refresh,
+    get current() {
+      return workspace.state.current;
+    },
+    async [Symbol.asyncDispose]() {
+      connection[Symbol.dispose]();
+      workspace[Symbol.dispose]();
+    },
+  };
+}
+
+/** Turns a path as typed into a path in the repository; "" is its root. */
+export function repositoryPath(workspace: Workspace, cwd: string, typed: string): string {
+  const path = relative(workspace.root, resolve(cwd, typed));
+  if (path === ".." || path.startsWith(`..${sep}`)) {
+    throw new PogoError("usage", `${JSON.stringify(typed)} is outside the working copy`);
+  }
+  return path.split(sep).join("/");
+}

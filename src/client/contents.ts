@@ -1,0 +1,52 @@
+/** Contents of files by hash, from the server, verified. */
+import { PogoError } from "#core/errors.ts";
+import { equalHashes, sha256Stream, toHex, type Hash } from "#core/hash.ts";
+import { decodeChunkList, decodeObject, inspectObject } from "#core/object.ts";
+import type { Remote } from "./remote.ts";
+
+// Chunks of one request: enough for a stream, few enough to stop early.
+const chunksPerRequest = 64;
+
+/** Yields the contents of one file, piece by piece; a piece is at most one object. */
+export async function* readContents(remote: Remote, hash: Hash): AsyncGenerator<Uint8Array> {
+  for await (const { bytes } of remote.getObjects([hash])) yield* expand(remote, hash, bytes);
+}
+
+/** Yields the contents that an encoded object stands for; of a list, those of its chunks. */
+export async function* expand(
+  remote: Remote,
+  hash: Hash,
+  encoded: Uint8Array,
+): AsyncGenerator<Uint8Array> {
+  if (inspectObject(encoded).codec !== "chunks") {
+    yield decodeObject(hash, encoded);
+    return;
+  }
+  const chunks = decodeChunkList(encoded);
+  const whole = sha256Stream();
+  for (let start = 0; start < chunks.length; start += chunksPerRequest) {
+    const page = chunks.slice(start, start + chunksPerRequest).map((chunk) => chunk.hash);
+    for await (const blob of remote.getObjects(page)) {
+      const piece = decodeObject(blob.hash, blob.bytes);
+      whole.update(piece);
+      yield piece;
+    }
+  }
+  if (!equalHashes(whole.digest(), hash)) {
+    throw new PogoError("corrupt", `the chunks of ${toHex(hash)} make up another file`);
+  }
+}
+
+/** Fetches whole files of at most `bytesMax`, by key of their hash; larger ones are left out. */
+export async function readWholeContents(
+  remote: Remote,
+  wanted: { hash: Hash; size: number }[],
+  bytesMax: number,
+): Promise<(hash: Hash) => Uint8Array | undefined> {
+  const contents = new Map<string, Uint8Array>();
+  const hashes = wanted.filter(({ size }) => size <= bytesMax).map(({ hash }) => hash);
+  for await (const { hash, bytes } of remote.getObjects(hashes)) {
+    contents.set(toHex(hash), Buffer.concat(await Array.fromAsync(expand(remote, hash, bytes))));
+  }
+  return (hash) => contents.get(toHex(hash));
+}

@@ -1,0 +1,154 @@
+/**
+ * Publishes the working copy as a version of its change. Bytes first, names last: contents, then
+ * trees, then one commit. What the commit was is written down before it is sent, so that a push
+ * that was killed before it heard the answer is asked for again, not made twice.
+ */
+import { isPogoError } from "#core/errors.ts";
+import { hashKey, type Hash } from "#core/hash.ts";
+import { CommitOutcome } from "#gen/pogo/v1/push.ts";
+import type { Change } from "#gen/pogo/v1/common.ts";
+import { newChangeName, publishedChange } from "./change.ts";
+import { newRequestId, type Remote } from "./remote.ts";
+import { isDraft } from "./revision.ts";
+import { moveBase, type KnownStats, type TreeSource } from "./state-directories.ts";
+import type { PendingPush } from "./state.ts";
+import { uploadFiles, type UploadObserver } from "./upload.ts";
+import { scan, type Difference, type Scan } from "./working-copy/scan.ts";
+import { buildTrees, knownStats } from "./working-copy/trees.ts";
+import type { Workspace } from "./workspace.ts";
+
+export type Outcome = "unchanged" | "created" | "version-added" | "child-created" | "diverged";
+
+export type PushResult = {
+  outcome: Outcome;
+  /** Paths that the push published. */
+  differences: Difference[];
+  /** What had to be sent. */
+  sent: { objects: number; bytes: number; trees: number };
+  /** The change that the working copy is at now; nothing for a draft that was not pushed. */
+  change: Change | undefined;
+  /** When diverged: the change as others see it. */
+  theirs: Change | undefined;
+};
+
+export type PushOptions = {
+  /** Replaces the description. */
+  description?: string | undefined;
+  /** Creates the change of a clean draft too. */
+  evenIfEmpty?: boolean;
+  observer?: (differences: Difference[]) => UploadObserver;
+};
+
+const outcomes: Record<CommitOutcome, Outcome> = {
+  [CommitOutcome.COMMIT_OUTCOME_UNSPECIFIED]: "unchanged",
+  [CommitOutcome.COMMIT_OUTCOME_UNCHANGED]: "unchanged",
+  [CommitOutcome.COMMIT_OUTCOME_CREATED]: "created",
+  [CommitOutcome.COMMIT_OUTCOME_VERSION_ADDED]: "version-added",
+  [CommitOutcome.COMMIT_OUTCOME_CHILD_CREATED]: "child-created",
+  [CommitOutcome.COMMIT_OUTCOME_DIVERGED]: "diverged",
+};
+
+const nothingSent = { objects: 0, bytes: 0, trees: 0 };
+
+/** Publishes what differs. The caller holds the lock of the working copy. */
+export async function push(
+  parts: { workspace: Workspace; remote: Remote },
+  options: PushOptions = {},
+): Promise<PushResult> {
+  const { workspace, remote } = parts;
+  await finishPendingPush(parts);
+  const found = scan(workspace);
+  const { current } = workspace.state;
+  const { differences } = found;
+  const description = options.description ?? (isDraft(current) ? current.description : undefined);
+  const isDescribed = isDraft(current)
+    ? description !== "" || options.evenIfEmpty === true
+    : description !== undefined && description !== current.description;
+  if (differences.length === 0 && !isDescribed) {
+    const [change, theirs] = [undefined, undefined];
+    return { outcome: "unchanged", differences, sent: nothingSent, change, theirs };
+  }
+  const observer = options.observer?.(differences) ?? { add() {} };
+  const sent = await sendContents(parts, found, observer);
+  const trees = buildTrees(workspace, found);
+  const putTrees = await sendTrees(remote, trees.encoded);
+  const pending: PendingPush = {
+    requestId: newRequestId(),
+    change: current.name,
+    expectedVersion: current.version,
+    tree: trees.root,
+    parents: isDraft(current) ? current.parents : [],
+    description,
+    child: newChangeName(),
+  };
+  workspace.state.setPendingPush(pending);
+  const encoded = new Map(trees.encoded.map(({ hash, bytes }) => [hashKey(hash), bytes]));
+  const source: TreeSource = (hash) => encoded.get(hashKey(hash));
+  const committed = await commit(parts, pending, source, knownStats(workspace, found));
+  return { ...committed, differences, sent: { ...sent, trees: putTrees } };
+}
+
+/** Asks again for the answer to a commit that was sent; a killed push is whole afterwards. */
+export async function finishPendingPush(parts: {
+  workspace: Workspace;
+  remote: Remote;
+}): Promise<void> {
+  const { workspace, remote } = parts;
+  const pending = workspace.state.pendingPush;
+  if (!pending) return;
+  const trees = new Map<string, Uint8Array>();
+  for await (const { hash, bytes } of remote.getTrees(pending.tree, workspace.state.current.tree)) {
+    trees.set(hashKey(hash), bytes);
+  }
+  await commit(parts, pending, (hash) => trees.get(hashKey(hash)), {});
+}
+
+async function sendContents(
+  { workspace, remote }: { workspace: Workspace; remote: Remote },
+  { differences }: Scan,
+  observer: UploadObserver,
+): Promise<{ objects: number; bytes: number }> {
+  const files = differences.flatMap(({ path, after }) => {
+    return after?.kind === "file" ? [{ path, size: after.size, file: after }] : [];
+  });
+  const uploaded = await uploadFiles({ remote, root: workspace.root }, files, observer);
+  for (const { path, file } of files) Object.assign(file, uploaded.files.get(path));
+  return { objects: uploaded.objects, bytes: uploaded.bytes };
+}
+
+async function sendTrees(
+  remote: Remote,
+  trees: { hash: Hash; bytes: Uint8Array }[],
+): Promise<number> {
+  if (trees.length === 0) return 0;
+  const hashes = trees.map(({ hash }) => hash);
+  const missing = await remote.findMissing([], hashes);
+  const wanted = missing.trees.map((index) => trees[index]).filter((tree) => tree !== undefined);
+  if (wanted.length > 0) await remote.putTrees(wanted);
+  return wanted.length;
+}
+
+async function commit(
+  { workspace, remote }: { workspace: Workspace; remote: Remote },
+  pending: PendingPush,
+  trees: TreeSource,
+  known: Partial<KnownStats>,
+): Promise<Pick<PushResult, "outcome" | "change" | "theirs">> {
+  const { state } = workspace;
+  try {
+    const answer = await remote.commit({
+      ...pending,
+      parents: pending.parents.map((parent) => ({ ...parent, description: "", prefix: "" })),
+    });
+    const { change } = answer;
+    if (!change) throw new Error("the server left out the change that it committed");
+    moveBase(state, publishedChange(change), trees, known, () => state.setPendingPush(undefined));
+    return { outcome: outcomes[answer.outcome], change, theirs: answer.current };
+  } catch (error) {
+    // The server refused: there is no answer that could have been lost.
+    if (isPogoError(error) && error.code !== "unavailable" && error.code !== "internal") {
+      state.setPendingPush(undefined);
+    }
+    throw error;
+  }
+}

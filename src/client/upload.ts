@@ -1,0 +1,170 @@
+/**
+ * Sends the contents of files to a repository. Each file is read once: a batch is read and hashed,
+ * the server says what of it is missing, and that is compressed and sent while the next batch is
+ * read. A file that is too large to hold goes chunk by chunk, then the list of its chunks.
+ */
+import { splitChunks } from "#core/chunk.ts";
+import { hashKey, sha256, sha256Stream, type Hash } from "#core/hash.ts";
+import { objectBytesMax } from "#core/limits.ts";
+import { encodeChunkList, encodeObject, type Chunk } from "#core/object.ts";
+import type { Blob } from "#rpc/blobs.ts";
+import type { Remote } from "./remote.ts";
+import { openWorkingFile, readWorkingFile, type HashedFile } from "./working-copy/read.ts";
+
+/** What an upload tells of itself as it goes. */
+export type UploadObserver = { add(amount: { files?: number; bytes?: number }): void };
+
+export type UploadResult = {
+  /** By path, what was read of each file. */
+  files: Map<string, HashedFile>;
+  /** What the repository did not hold. */
+  objects: number;
+  /** Encoded, as sent. */
+  bytes: number;
+};
+
+type Item = { hash: Hash; size: number; encode(): Uint8Array };
+
+// Bounds what is in memory: one batch being sent, one being read.
+const batchBytes = 16 * 1024 * 1024;
+const batchCount = 2048;
+
+/** Sends what the repository lacks of the files' contents. */
+export async function uploadFiles(
+  { remote, root }: { remote: Remote; root: string },
+  files: Iterable<{ path: string; size: number }>,
+  observer: UploadObserver,
+): Promise<UploadResult> {
+  const result: UploadResult = { files: new Map(), objects: 0, bytes: 0 };
+  const missing = ahead(missingItems(remote, readItems(root, files, result.files, observer)));
+  const first = await missing.next();
+  if (first.done) return result;
+  async function* encoded(batch: Item[]): AsyncGenerator<Blob> {
+    for (let items: Item[] | undefined = batch; items;) {
+      for (const { hash, encode } of items) {
+        const bytes = encode();
+        result.objects += 1;
+        result.bytes += bytes.length;
+        yield { hash, bytes };
+      }
+      const next = await missing.next();
+      items = next.done ? undefined : next.value;
+    }
+  }
+  await remote.putObjects(encoded(first.value));
+  return result;
+}
+
+/** Reads files in order and yields what they consist of, a list of chunks after its chunks. */
+function* readItems(
+  root: string,
+  files: Iterable<{ path: string; size: number }>,
+  read: Map<string, HashedFile>,
+  observer: UploadObserver,
+): Generator<Item> {
+  for (const { path, size } of files) {
+    if (size > objectBytesMax) {
+      yield* readChunks(root, path, read, observer);
+    } else {
+      const { bytes, stat, executable } = readWorkingFile(root, path);
+      if (bytes.length > objectBytesMax) {
+        // It grew since it was scanned.
+        yield* readChunks(root, path, read, observer);
+      } else {
+        const hash = sha256(bytes);
+        read.set(path, { hash, size: bytes.length, stat, executable });
+        yield { hash, size: bytes.length, encode: () => encodeObject(bytes) };
+        observer.add({ bytes: bytes.length });
+      }
+    }
+    observer.add({ files: 1 });
+  }
+}
+
+function* readChunks(
+  root: string,
+  path: string,
+  read: Map<string, HashedFile>,
+  observer: UploadObserver,
+): Generator<Item> {
+  using file = openWorkingFile(root, path);
+  const whole = sha256Stream();
+  const chunks: Chunk[] = [];
+  for (const view of splitChunks(hashedReader(file.pieces(), whole))) {
+    const bytes = view.slice();
+    const hash = sha256(bytes);
+    chunks.push({ hash, size: bytes.length });
+    yield { hash, size: bytes.length, encode: () => encodeObject(bytes) };
+    observer.add({ bytes: bytes.length });
+  }
+  const hash = whole.digest();
+  const { size, stat, executable } = file;
+  read.set(path, { hash, size, stat, executable });
+  if (size > objectBytesMax) {
+    yield { hash, size: chunks.length * 40, encode: () => encodeChunkList(chunks) };
+    return;
+  }
+  // It shrank since it was scanned, and must be one object.
+  const { bytes } = readWorkingFile(root, path);
+  yield { hash, size, encode: () => encodeObject(bytes) };
+}
+
+function hashedReader(
+  pieces: Iterator<Uint8Array>,
+  whole: { update(bytes: Uint8Array): void },
+): (into: Uint8Array) => number {
+  let rest = new Uint8Array(0);
+  return (into) => {
+    if (rest.length === 0) {
+      const next = pieces.next();
+      if (next.done) return 0;
+      rest = next.value as Uint8Array<ArrayBuffer>;
+      whole.update(rest);
+    }
+    const taken = rest.subarray(0, into.length);
+    into.set(taken);
+    rest = rest.subarray(taken.length);
+    return taken.length;
+  };
+}
+
+/** Yields, batch by batch, those items that the repository lacks, each once. */
+async function* missingItems(remote: Remote, items: Iterable<Item>): AsyncGenerator<Item[]> {
+  const seen = new Set<string>();
+  let batch: Item[] = [];
+  let gathered = 0;
+  const ask = async () => {
+    const asked = batch;
+    batch = [];
+    gathered = 0;
+    const hashes = asked.map(({ hash }) => hash);
+    const missing = await remote.findMissing(hashes, []);
+    return missing.objects.map((index) => asked[index]).filter((item) => item !== undefined);
+  };
+  for (const item of items) {
+    const key = hashKey(item.hash);
+    if (seen.has(key)) continue;
+    seen.add(key);
+    batch.push(item);
+    gathered += item.size;
+    if (gathered < batchBytes && batch.length < batchCount) continue;
+    const missing = await ask();
+    if (missing.length > 0) yield missing;
+  }
+  if (batch.length === 0) return;
+  const missing = await ask();
+  if (missing.length > 0) yield missing;
+}
+
+/** Prepares the next value while the consumer works on the one before. */
+async function* ahead<T>(source: AsyncGenerator<T>): AsyncGenerator<T> {
+  let next = source.next();
+  while (true) {
+    const { done, value } = await next;
+    if (done) return;
+    next = source.next();
+    // Its failure is told when it is asked for.
+    next.catch(() => {});
+    yield value;
+  }
+}
