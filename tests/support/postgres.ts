@@ -1,4 +1,5 @@
 /** Databases for tests, on both engines. */
+import { setDefaultTimeout } from "bun:test";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -12,6 +13,9 @@ export type Engine = "postgres" | "embedded";
 /** The engines that this machine has. A machine without PostgreSQL says so. */
 export const engines: Engine[] = postgresPrograms() ? ["postgres", "embedded"] : ["embedded"];
 if (engines.length === 1) console.warn("PostgreSQL is not installed: its tests are skipped");
+
+// A first start of the embedded database takes seconds on a busy machine.
+setDefaultTimeout(60_000);
 
 let cluster: Promise<Cluster> | undefined;
 let users = 0;

@@ -50,7 +50,11 @@ export async function commit(
     const recalled = await recallCommit(sql, target);
     if (recalled) return await respond(sql, target, recalled);
     const decision = await decide(sql, target);
-    if (decision.kind === "found") return await respond(sql, target, decision);
+    if (decision.kind === "found") {
+      // It may have been this very request that made it, between the two questions.
+      const own = await recallCommit(sql, target);
+      return await respond(sql, target, own ?? decision);
+    }
     const files = await walkDifference(sql, target, decision);
     const answer = await transaction(sql, (tx) => write(tx, target, decision, files));
     if (answer) return await respond(sql, target, answer);
