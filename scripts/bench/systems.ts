@@ -158,7 +158,7 @@ export async function pogo(
       commands(
         work,
         ["init", "--server", url, "--name", "repo", "--case-sensitive"],
-        ["push", "-q", "-m", "all"],
+        ["push", "-q", "-m", "all", "--include-ignored"],
       ),
     edit: (work) => commands(work, ["push", "-q", "-m", "edit"]),
     status: (work) => commands(work, ["status"]),

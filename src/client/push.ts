@@ -34,8 +34,8 @@ export type PushResult = {
 export type PushOptions = {
   /** Replaces the description. */
   description?: string | undefined;
-  /** Creates the change of a clean draft too. */
-  evenIfEmpty?: boolean;
+  /** Publishes files that the ignore files ignore, too. */
+  includeIgnored?: boolean;
   observer?: (differences: Difference[]) => UploadObserver;
 };
 
@@ -57,12 +57,12 @@ export async function push(
 ): Promise<PushResult> {
   const { workspace, remote } = parts;
   await finishPendingPush(parts);
-  const found = scan(workspace);
+  const found = scan(workspace, options);
   const { current } = workspace.state;
   const { differences } = found;
   const description = options.description ?? (isDraft(current) ? current.description : undefined);
   const isDescribed = isDraft(current)
-    ? description !== "" || options.evenIfEmpty === true
+    ? description !== ""
     : description !== undefined && description !== current.description;
   if (differences.length === 0 && !isDescribed) {
     const [change, theirs] = [undefined, undefined];

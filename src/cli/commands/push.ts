@@ -10,6 +10,10 @@ export const push = command({
   },
   args: {
     message: { type: "string", alias: "m", valueHint: "TEXT", description: "describe the change" },
+    includeIgnored: {
+      type: "boolean",
+      description: "publish what .gitignore and .pogoignore ignore, too",
+    },
     caseSensitive: {
       type: "boolean",
       description: "let the repository hold names that differ in case alone",
@@ -20,7 +24,11 @@ export const push = command({
     if (args.caseSensitive) await session.allowCaseCollisions();
     const progress = uploadProgress(context);
     using _ = progress;
-    const result = await publish(session, { description: args.message, observer: progress.start });
+    const result = await publish(session, {
+      description: args.message,
+      includeIgnored: args.includeIgnored === true,
+      observer: progress.start,
+    });
     refuseDiverged(result);
     context.report(pushJson(result, session.current), (style) => {
       return pushText(result, session.current, style);

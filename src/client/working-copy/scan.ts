@@ -59,8 +59,13 @@ export type VisitedDirectory = {
   rules: string;
 };
 
+export type ScanOptions = {
+  /** Looks at what the ignore files ignore, too. Once it is tracked it is never ignored. */
+  includeIgnored?: boolean;
+};
+
 /** Compares the working copy with its base, and remembers what it learned for the next time. */
-export function scan(workspace: Workspace): Scan {
+export function scan(workspace: Workspace, { includeIgnored = false }: ScanOptions = {}): Scan {
   const { root, state } = workspace;
   const generation = state.generation;
   using reader = openDirectoryReader(root);
@@ -75,7 +80,7 @@ export function scan(workspace: Workspace): Scan {
     generation,
     visited: new Map(),
   };
-  if (outline.isClean) return result;
+  if (outline.isClean && !includeIgnored) return result;
 
   const learned: Learned = { rows: [], modified: new Map(), forgotten: [] };
   const modified = modifiedFiles(state);
@@ -89,6 +94,7 @@ export function scan(workspace: Workspace): Scan {
     differences: result.differences,
     visited: result.visited,
     caseSensitive: state.binding.caseSensitive,
+    includeIgnored,
   });
   result.root = visitRoot(visit);
   refuse(visit.offences);

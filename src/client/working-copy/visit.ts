@@ -42,6 +42,8 @@ export type Visit = {
   visited: Map<string, VisitedDirectory>;
   offences: Offence[];
   caseSensitive: boolean;
+  /** What the rules ignore is looked at like anything else. */
+  includeIgnored: boolean;
   paths: { buffer: Buffer; stats: Uint32Array };
 };
 
@@ -72,7 +74,8 @@ export function visitRoot(visit: Visit): ScanNode | undefined {
 function visitTracked(visit: Visit, path: string, above: Context): ScanNode | undefined {
   const { outline, workspace } = visit;
   const known = outline.rows.get(path);
-  if (known && outline.recorded.has(path) && known.rulesAbove === above.key) {
+  const isRecorded = known && outline.recorded.has(path) && known.rulesAbove === above.key;
+  if (isRecorded && !visit.includeIgnored) {
     return visitRecorded(visit, path, recordedContext(visit, path, above, known.rules));
   }
   const row = directoryRow(workspace.state, path);
@@ -128,7 +131,8 @@ function context(
     const verdict = path === "" ? undefined : judge(rules, path, name, true);
     if (verdict === "ignored") return { rules, isIgnored: true };
     const inherited = verdict === "unignored" ? withoutParent(rules, path) : rules;
-    const contents = names().map((file) => readRules(visit, joinPath(path, file)));
+    const files = visit.includeIgnored ? [] : names();
+    const contents = files.map((file) => readRules(visit, joinPath(path, file)));
     return { rules: addRules(inherited, path, contents), isIgnored: false };
   };
   const resolve = () => (resolved ??= work());
@@ -213,9 +217,10 @@ function openPlace(
     stats: new Uint32Array(entries.length * statWords),
     entries: [],
     isChanged: false,
-    // An ignore file that is not tracked can change without a trace in its directory.
-    isComplete: [...names].every((name) => base.has(name)),
-    isCompleteOncePushed: true,
+    // An ignore file that is not tracked can change without a trace in its directory. What was
+    // seen without the rules says nothing of a scan with them.
+    isComplete: !visit.includeIgnored && [...names].every((name) => base.has(name)),
+    isCompleteOncePushed: !visit.includeIgnored,
   };
 }
 
