@@ -1,0 +1,118 @@
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+
+import { newRequestId, type Remote } from "#client/remote.ts";
+import { ChangeServiceService as Changes } from "#gen/pogo/v1/change.ts";
+import type { Change } from "#gen/pogo/v1/common.ts";
+import type { Channel } from "#rpc/channel.ts";
+import { engines } from "../support/postgres.ts";
+import { publish } from "../support/publish.ts";
+import { refusal } from "../support/refusal.ts";
+import { createRemote, startTestServer, type TestServer } from "../support/server.ts";
+
+describe.each(engines)("%s", (engine) => {
+  let server: TestServer;
+  let ann: Channel;
+  let remote: Remote;
+  beforeAll(async () => {
+    server = await startTestServer(engine);
+    ann = await server.user("ann");
+    remote = await createRemote(ann, "pruned");
+  });
+  afterAll(() => server[Symbol.asyncDispose]());
+
+  async function add(text: string, ...on: Change[]): Promise<Change> {
+    const parents = on.map(({ name, version }) => ({
+      change: name,
+      version,
+      description: "",
+      prefix: "",
+    }));
+    const request = { parents, description: text };
+    return (await publish(remote, { f: text, [text]: text }, request)).change!;
+  }
+
+  const parentsOf = async ({ name }: Change) =>
+    (await remote.getChange(name)).parents.map(({ change }) => change);
+
+  test("children of a removed change get its parents, and keep their files", async () => {
+    const root = await add("root");
+    const middle = await add("middle", root);
+    const other = await add("other", root);
+    const child = await add("child", middle);
+    const merge = await add("merge", other, middle);
+    const grandchild = await add("grandchild", child);
+    const removed = await remote.removeChange(middle.name);
+    expect(removed.change!.name).toBe(middle.name);
+    expect(removed.children.map(({ name }) => name).sort()).toEqual(
+      [child.name, merge.name].sort(),
+    );
+    expect(await parentsOf(child)).toEqual([root.name]);
+    expect(await parentsOf(merge)).toEqual([other.name, root.name]);
+    expect(await parentsOf(grandchild)).toEqual([child.name]);
+    const now = await remote.getChange(child.name);
+    expect(now).toMatchObject({ version: 2, description: "child" });
+    expect(now.tree).toEqual(child.tree);
+    expect(await refusal(remote.getChange(middle.name))).toBe("not-found");
+    expect(await refusal(remote.getChange(middle.name.slice(0, 15)))).toBe("not-found");
+    expect(await refusal(remote.removeChange(middle.name))).toBe("not-found");
+    const query = { revisions: [grandchild.name], paths: [], limit: 0 };
+    const listed = await Array.fromAsync(remote.listChanges(query));
+    expect(listed.map(({ name }) => name)).toEqual([grandchild.name, child.name, root.name]);
+    // What the removed change did is what its child does now.
+    const touching = { revisions: [grandchild.name], paths: ["middle"], limit: 0 };
+    const touched = await Array.fromAsync(remote.listChanges(touching));
+    expect(touched.map(({ name }) => name)).toEqual([]);
+  });
+
+  test("bookmarks of a removed change move to its first parent, or go", async () => {
+    const root = await add("root");
+    const top = await add("top", root);
+    await remote.setBookmark("moves", top.name);
+    expect((await remote.removeChange(top.name)).bookmarks).toEqual(["moves"]);
+    expect((await remote.getChange("moves")).name).toBe(root.name);
+    expect((await remote.removeChange(root.name)).bookmarks).toEqual(["moves"]);
+    expect(await refusal(remote.getChange("moves"))).toBe("not-found");
+  });
+
+  test("a request that is sent again is answered again", async () => {
+    const root = await add("root");
+    const child = await add("child", root);
+    const requestId = newRequestId();
+    const request = { repository: "pruned", requestId, revision: root.name };
+    const first = await ann.unary(Changes.removeChange, request);
+    const again = await ann.unary(Changes.removeChange, request);
+    expect(again.children).toEqual(first.children);
+    expect(await parentsOf(child)).toEqual([]);
+  });
+
+  test("neighbours that are removed at once leave no change on a hidden one", async () => {
+    const line = [await add("0")];
+    for (let index = 1; index < 8; index++) line.push(await add(`${index}`, line.at(-1)!));
+    const inner = line.slice(1, -1);
+    await Promise.all(inner.map(({ name }) => remote.removeChange(name)));
+    expect(await parentsOf(line.at(-1)!)).toEqual([line[0]!.name]);
+  });
+
+  test("who builds on a change that is being removed ends up on what is left", async () => {
+    const root = await add("root");
+    const middle = await add("middle", root);
+    const [, ...children] = await Promise.all([
+      remote.removeChange(middle.name),
+      ...["a", "b", "c", "d"].map((text) => add(text, middle)),
+    ]);
+    for (const child of children) expect(await parentsOf(child)).toEqual([root.name]);
+  });
+
+  test("a description is a version, and the same one again is none", async () => {
+    const change = await add("before");
+    expect(await remote.describeChange(change.name, "after")).toMatchObject({
+      version: 2,
+      description: "after",
+      tree: change.tree,
+    });
+    expect((await remote.describeChange(change.name, "after")).version).toBe(2);
+    expect(await refusal(remote.describeChange(`${change.name}@1`, "x"))).toBe("usage");
+    expect(await refusal(remote.describeChange(change.name, "a\u0007b"))).toBe("usage");
+    expect((await remote.describeChange(change.name, "tabs\tand\nlines")).version).toBe(3);
+  });
+});
