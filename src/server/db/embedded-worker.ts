@@ -2,7 +2,7 @@
  * The embedded PostgreSQL: PGlite in a worker of its own, so that a long statement does not stall
  * the server. Bytes of PostgreSQL's protocol come in and go out as the worker's messages.
  */
-import { closeSync, existsSync, fdatasyncSync, fsyncSync, openSync } from "node:fs";
+import { closeSync, existsSync, fdatasyncSync, fsyncSync, openSync, readdirSync } from "node:fs";
 import { mkdir, rename, rm } from "node:fs/promises";
 import { dirname, join } from "node:path";
 
@@ -98,9 +98,9 @@ async function open(directory: string): Promise<PGlite> {
   const draft = `${directory}.new`;
   await rm(draft, { recursive: true, force: true });
   await mkdir(draft, { recursive: true, mode: 0o700 });
-  const created = await start(draft);
-  await created.exec("checkpoint");
-  await created.close();
+  const template = Bun.file(templatePath());
+  if (await template.exists()) await unpack(template, draft);
+  else await (await start(draft)).close();
   await rm(directory, { recursive: true, force: true });
   await rename(draft, directory);
   syncDirectory(dirname(directory));
@@ -112,8 +112,6 @@ async function start(directory: string): Promise<PGlite> {
     WebAssembly.compile(await Bun.file(pgliteWasm).arrayBuffer()),
     WebAssembly.compile(await Bun.file(initdbWasm).arrayBuffer()),
   ]);
-  const template = Bun.file(templatePath());
-  const isNew = !existsSync(join(directory, "PG_VERSION"));
   const options: PGliteOptions = {
     fs: new DurableFiles(directory),
     fsBundle: Bun.file(fsBundle),
@@ -126,15 +124,19 @@ async function start(directory: string): Promise<PGlite> {
       "-c",
       "wal_sync_method=fsync",
     ],
-    ...(isNew && (await template.exists()) && { loadDataDir: template }),
   };
   return await PGlite.create(options);
 }
 
 /** A prepared data directory saves the 3 s of initdb. Without one, initdb runs. */
 function templatePath(): string {
-  const root = Bun.isStandaloneExecutable ? import.meta.dir : join(import.meta.dir, "../../..");
-  return join(root, "dist/embedded-template.tar.gz");
+  const root = join(import.meta.dir, "../../..");
+  return join(root, Bun.isStandaloneExecutable ? "." : "dist", "embedded-template.tar.gz");
+}
+
+async function unpack(archive: Blob, directory: string): Promise<void> {
+  await new Bun.Archive(await archive.bytes()).extract(directory);
+  syncTree(directory);
 }
 
 /** Files on the disk, with what PGlite leaves out: a sync that syncs. */
@@ -157,9 +159,21 @@ class DurableFiles extends NodeFS {
   }
 }
 
+function syncTree(directory: string): void {
+  for (const entry of readdirSync(directory, { withFileTypes: true })) {
+    const path = join(directory, entry.name);
+    if (entry.isDirectory()) syncTree(path);
+    else sync(path, "r+");
+  }
+  syncDirectory(directory);
+}
+
 function syncDirectory(path: string): void {
-  if (process.platform === "win32") return;
-  const descriptor = openSync(path, "r");
+  if (process.platform !== "win32") sync(path, "r");
+}
+
+function sync(path: string, flags: string): void {
+  const descriptor = openSync(path, flags);
   fsyncSync(descriptor);
   closeSync(descriptor);
 }

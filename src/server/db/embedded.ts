@@ -55,9 +55,14 @@ export async function openEmbedded(directory: string): Promise<Embedded> {
   };
 }
 
+// In the executable this file is part of main.ts, while the worker is a file of its own.
+const workerPath = Bun.isStandaloneExecutable
+  ? "./src/server/db/embedded-worker.ts"
+  : "./embedded-worker.ts";
+
 /** The worker's other side: one request at a time, and at most one connection. */
 class WorkerHost {
-  #worker = new Worker(new URL("./embedded-worker.ts", import.meta.url));
+  #worker = new Worker(new URL(workerPath, import.meta.url));
   #waiting: { resolve: () => void; reject: (error: Error) => void }[] = [];
   #connection: Connection | undefined;
   #failure: Error | undefined;

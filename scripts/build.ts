@@ -1,0 +1,71 @@
+/** Builds the executable: `bun run build` writes dist/pogo for this machine. */
+import { mkdir, rm } from "node:fs/promises";
+import { basename, join } from "node:path";
+
+import { writeEmbeddedTemplate } from "./embedded-template.ts";
+
+const root = join(import.meta.dir, "..");
+
+export type BuildOptions = {
+  outfile: string;
+  /** Another machine than this one, as Bun names it: `bun-linux-arm64-musl`. */
+  target?: Bun.Build.CompileTarget;
+  /** Where package.json, src and node_modules are. */
+  directory?: string;
+};
+
+/** Compiles one executable, and says which native modules went into it. */
+export async function build(options: BuildOptions): Promise<{ nativeModules: string[] }> {
+  const { outfile, target, directory = root } = options;
+  const template = await writeEmbeddedTemplate(root);
+  const nativeModules: string[] = [];
+  const result = await Bun.build({
+    entrypoints: [
+      join(directory, "src/main.ts"),
+      // A worker is not found by following imports.
+      join(directory, "src/server/db/embedded-worker.ts"),
+    ],
+    root: directory,
+    minify: true,
+    bytecode: true,
+    format: "esm",
+    sourcemap: "linked",
+    // A release is what its source says: nothing of the machine that built it.
+    env: "disable",
+    compile: {
+      outfile,
+      ...(target && { target }),
+      assets: [template],
+      // A working copy is other people's files: none of them may decide what pogo runs.
+      autoloadBunfig: false,
+      autoloadDotenv: false,
+      autoloadTsconfig: false,
+      autoloadPackageJson: false,
+    },
+    plugins: [
+      {
+        name: "list native modules",
+        setup(builder) {
+          builder.onLoad({ filter: /\.node$/ }, ({ path }) => {
+            nativeModules.push(basename(path));
+            return undefined;
+          });
+        },
+      },
+    ],
+  });
+  for (const log of result.logs) console.error(String(log));
+  return { nativeModules };
+}
+
+if (import.meta.main) {
+  const outfile = join(root, "dist", process.platform === "win32" ? "pogo.exe" : "pogo");
+  await mkdir(join(root, "dist"), { recursive: true });
+  // Replaced rather than written into: it may be running.
+  await rm(outfile, { force: true });
+  const startedMs = performance.now();
+  const { nativeModules } = await build({ outfile });
+  const seconds = ((performance.now() - startedMs) / 1000).toFixed(1);
+  const megabytes = Math.round(Bun.file(outfile).size / 1e6);
+  console.log(`${outfile}: ${megabytes} MB in ${seconds} s, with ${nativeModules.join(", ")}`);
+}
