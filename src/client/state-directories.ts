@@ -66,6 +66,28 @@ export function rowEntries(state: State, row: DirectoryRow): Entry[] {
   throw damaged(state.file, `stats of the directory ${JSON.stringify(row.path)}`);
 }
 
+/** Finds the stat that a file of the base has while it is unchanged, where that is known. */
+export function recordedStats(state: State): (path: string) => Stat | undefined {
+  let last: { directory: string; stats: Map<string, Stat> } | undefined;
+  return (path) => {
+    const slash = path.lastIndexOf("/");
+    const directory = slash < 0 ? "" : path.slice(0, slash);
+    if (last?.directory !== directory) {
+      const row = directoryRow(state, directory);
+      const recorded = row ? bytesToStat(row.stats) : new Uint32Array(0);
+      const entries = row ? rowEntries(state, row) : [];
+      const stats = new Map(
+        entries.map((entry, index) => [
+          entry.name,
+          recorded.subarray(index * statWords, (index + 1) * statWords),
+        ]),
+      );
+      last = { directory, stats };
+    }
+    return last.stats.get(path.slice(slash + 1));
+  };
+}
+
 /** Finds a tree that stands anywhere in the base. */
 export function baseTree(state: State, hash: Hash): Uint8Array | undefined {
   return state.guard(() => {

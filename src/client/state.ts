@@ -71,9 +71,13 @@ const schema = `
     path text primary key, stat blob not null, hash blob not null, size integer not null
   );
   create table operation_trees (hash blob primary key, encoded blob not null);
-  create table operation_files (path text primary key, entry text not null);
-  create table discards (id integer primary key autoincrement, created_at integer not null,
-    change text not null, files text not null);
+  create table operation_steps (
+    position integer primary key, path text not null, before blob, after blob
+  );
+  create table discards (
+    id integer primary key autoincrement, created_at integer not null, change text not null,
+    files text not null
+  );
 `;
 
 /** The open state of one working copy. */
@@ -264,15 +268,16 @@ function explain(error: unknown, file: string): unknown {
   return error;
 }
 
-// Bytes stand in JSON as { "$": hex }.
-function encodeHashes(value: unknown): unknown {
+/** Makes a value JSON: bytes stand in it as { "$": hex }. */
+export function encodeHashes(value: unknown): unknown {
   if (value instanceof Uint8Array) return { $: toHex(value) };
   if (Array.isArray(value)) return value.map(encodeHashes);
   if (typeof value !== "object" || value === null) return value;
   return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, encodeHashes(item)]));
 }
 
-function decodeHashes(value: unknown): unknown {
+/** Undoes `encodeHashes`. */
+export function decodeHashes(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(decodeHashes);
   if (typeof value !== "object" || value === null) return value;
   const bytes = (value as { $?: unknown }).$;

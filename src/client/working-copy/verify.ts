@@ -71,7 +71,9 @@ function isAsRecorded(row: RowValues, reader: DirectoryReader, scratch: Scratch)
   const [, path, encoded, stats, self] = row;
   if (self.length === 0) return false;
   const recorded = bytesToStat(stats);
-  const { count, slots } = gatherPaths(path, encoded, scratch);
+  const gathered = gatherPaths(path, encoded, scratch);
+  if (!gathered) return false;
+  const { count, slots } = gathered;
   if (scratch.out.length < count * statWords) scratch.out = new Uint32Array(count * statWords * 2);
   const { out } = scratch;
   try {
@@ -106,6 +108,8 @@ function gatherPaths(path: string, encoded: Uint8Array, scratch: Scratch) {
   let at = 0;
   for (let slot = 0; at < encoded.length; slot++) {
     const tag = encoded[at++]!;
+    // A conflict is looked at closely, always.
+    if (tag < 1 || tag > 4) return undefined;
     let length = encoded[at++]!;
     if (length >= 0x80) length = (length & 0x7f) | (encoded[at++]! << 7);
     if (tag !== 4) {

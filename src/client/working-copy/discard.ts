@@ -1,0 +1,147 @@
+/**
+ * Puts files back as in the base. What is thrown away is moved to `.pogo/discarded/N/`, under the
+ * paths it had, and recorded, so that it can be brought back.
+ *
+ * Kept are the newest `discardsKept` discards, none for longer than `keptDays`, but always the last
+ * one; the others are removed when something is discarded.
+ */
+import { mkdirSync, renameSync, rmSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { assert } from "#core/errors.ts";
+import type { Workspace } from "../workspace.ts";
+import { applyStep, newApplied, removeEmptied, statOf } from "./apply.ts";
+import {
+  beginOperation,
+  clearIncoming,
+  endOperation,
+  interruptedOperation,
+  setPhase,
+  undoOperation,
+  type Step,
+} from "./journal.ts";
+import { scan, type Difference } from "./scan.ts";
+import { stageSteps, writing, type CheckoutObserver, type CheckoutParts } from "./stage.ts";
+
+export type DiscardedFile = { path: string; status: Difference["status"] };
+
+/** What was thrown away at one time. */
+export type Discard = {
+  id: number;
+  /** Milliseconds since 1970. */
+  createdAt: number;
+  /** Name of the change that the edits belonged to. */
+  change: string;
+  files: DiscardedFile[];
+  /** Where the files are kept. */
+  directory: string;
+};
+
+const discardsKept = 100;
+const keptDays = 30;
+const silent: CheckoutObserver = { add() {} };
+
+/**
+ * Discards the differences that are wanted; nothing when there are none. The caller holds the lock.
+ */
+export async function discard(
+  parts: CheckoutParts,
+  isWanted: (path: string) => boolean,
+  observer: CheckoutObserver = silent,
+): Promise<{ discard: Discard; kept: string[] } | undefined> {
+  const { workspace } = parts;
+  const { state } = workspace;
+  assert(interruptedOperation(workspace) === undefined, "an interrupted operation is recovered");
+  const differences = scan(workspace).differences.filter(({ path }) => isWanted(path));
+  if (differences.length === 0) return undefined;
+  const steps = planDiscard(differences);
+  const discardId = (listDiscards(workspace)[0]?.id ?? 0) + 1;
+  const { current } = state;
+  const operation = { kind: "discard", phase: "staging", current, discardId } as const;
+  beginOperation(workspace, operation, steps, []);
+  try {
+    for await (const _ of stageSteps(parts, steps, observer));
+  } catch (error) {
+    undoOperation(workspace);
+    throw error;
+  }
+  const files = differences.map(({ path, status }) => ({ path, status }));
+  state.transaction(() => {
+    state.database.run("insert into discards values (?, ?, ?, ?)", [
+      discardId,
+      Date.now(),
+      current.name,
+      JSON.stringify(files),
+    ]);
+    setPhase(workspace, "applying");
+  });
+  const { kept } = finishDiscard(workspace, discardId, steps);
+  const [newest] = listDiscards(workspace);
+  assert(newest?.id === discardId, "the discard is recorded");
+  return { discard: newest, kept };
+}
+
+/** Does, or goes on with, what a discard has begun. */
+export function finishDiscard(
+  workspace: Workspace,
+  discardId: number,
+  steps: readonly Step[],
+): { kept: string[] } {
+  const { root, state } = workspace;
+  const directory = discardDirectory(workspace, discardId);
+  const applied = newApplied();
+  const displace = (path: string) => {
+    const target = join(directory, path);
+    // Thrown away before an interruption: what stands there now came later.
+    if (statOf(target)) return false;
+    writing(path, () => {
+      mkdirSync(dirname(target), { recursive: true });
+      renameSync(join(root, path), target);
+    });
+    return true;
+  };
+  for (const step of steps) if (!step.after) applyStep(workspace, step, applied, { displace });
+  removeEmptied(workspace, applied);
+  for (const step of steps) if (step.after) applyStep(workspace, step, applied, { displace });
+  state.transaction(() => endOperation(state));
+  clearIncoming(workspace);
+  forgetOld(workspace);
+  return { kept: applied.kept };
+}
+
+/** What was discarded and is still kept, newest first. */
+export function listDiscards(workspace: Workspace): Discard[] {
+  type Row = { id: number; createdAt: number; change: string; files: string };
+  const query = workspace.state.database.query<Row, []>(
+    "select id, created_at as createdAt, change, files from discards order by id desc",
+  );
+  return workspace.state
+    .guard(() => query.all())
+    .map((row) => ({
+      ...row,
+      files: JSON.parse(row.files) as DiscardedFile[],
+      directory: discardDirectory(workspace, row.id),
+    }));
+}
+
+function planDiscard(differences: readonly Difference[]): Step[] {
+  return differences.map(({ path, before, after }, position) => {
+    assert(before?.kind !== "directory" && before?.kind !== "conflict", "a plain path differs");
+    // A file of which only the mode differs is not displaced.
+    const known = after?.kind === "file" && after.hash ? { ...after, hash: after.hash } : undefined;
+    return { position, path, before: known, after: before };
+  });
+}
+
+function forgetOld(workspace: Workspace): void {
+  const oldest = Date.now() - keptDays * 24 * 60 * 60 * 1000;
+  const discards = listDiscards(workspace);
+  for (const [index, { id, createdAt, directory }] of discards.entries()) {
+    if (index === 0 || (index < discardsKept && createdAt >= oldest)) continue;
+    rmSync(directory, { recursive: true, force: true });
+    workspace.state.database.run("delete from discards where id = ?", [id]);
+  }
+}
+
+function discardDirectory({ control }: Workspace, id: number): string {
+  return join(control, "discarded", String(id));
+}

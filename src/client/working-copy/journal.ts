@@ -1,0 +1,136 @@
+/**
+ * An operation on the files that, once begun, is finished or undone, whoever is killed meanwhile.
+ *
+ *   staging    contents are fetched into `.pogo/incoming`; the working copy is untouched. What is
+ *              interrupted here is undone.
+ *   applying   all contents are there, and files are removed and renamed into place, one after
+ *              another. What is interrupted here is finished, without the server.
+ *   filling    a first checkout: there was nothing that could be lost, so files are renamed into
+ *              place as they come. What is interrupted here is finished with the server's help.
+ *
+ * A step says what stood at its path and what shall stand there. Its contents wait in
+ * `.pogo/incoming` under its position; while they do, the step is not done.
+ */
+import { mkdirSync, rmSync } from "node:fs";
+import { join } from "node:path";
+import { hashKey, type Hash } from "#core/hash.ts";
+import { decodeTree, encodeTree, type Entry, type FileEntry } from "#core/tree.ts";
+import type { SymlinkEntry } from "#core/tree.ts";
+import type { TreeSource } from "../state-directories.ts";
+import { decodeHashes, encodeHashes, type CurrentChange, type State } from "../state.ts";
+import type { Workspace } from "../workspace.ts";
+
+export type Operation = {
+  kind: "checkout" | "discard";
+  phase: "staging" | "applying" | "filling";
+  /** The change, and so the base, that the working copy has afterwards. */
+  current: CurrentChange;
+  /** Where a discard puts what it throws away. */
+  discardId?: number;
+};
+
+export type Step = {
+  position: number;
+  path: string;
+  before: FileEntry | SymlinkEntry | undefined;
+  after: FileEntry | SymlinkEntry | undefined;
+};
+
+/** The operation that was interrupted, if one was. */
+export function interruptedOperation({ state }: Workspace): Operation | undefined {
+  return decodeHashes(state.get("operation")) as Operation | undefined;
+}
+
+/** Writes down what is about to be done. */
+export function beginOperation(
+  workspace: Workspace,
+  operation: Operation,
+  steps: readonly Step[],
+  trees: Iterable<{ hash: Hash; bytes: Uint8Array }>,
+): void {
+  const { state } = workspace;
+  clearIncoming(workspace);
+  mkdirSync(incoming(workspace), { recursive: true });
+  state.transaction(() => {
+    state.set("operation", encodeHashes(operation));
+    const { database } = state;
+    const addTree = database.query("insert or ignore into operation_trees values (?, ?)");
+    for (const { hash, bytes } of trees) addTree.run(hash, bytes);
+    const addStep = database.query("insert into operation_steps values (?, ?, ?, ?)");
+    for (const { position, path, before, after } of steps) {
+      addStep.run(position, path, encode(before), encode(after));
+    }
+  });
+}
+
+/** Enters another phase. */
+export function setPhase({ state }: Workspace, phase: Operation["phase"]): void {
+  const operation = state.get("operation") as Operation;
+  state.set("operation", { ...operation, phase });
+}
+
+/** Reads the steps of the interrupted operation. */
+export function readSteps({ state }: Workspace): Step[] {
+  type Row = Pick<Step, "position" | "path"> & Record<"before" | "after", Uint8Array | null>;
+  const query = state.database.query<Row, []>("select * from operation_steps order by position");
+  return state
+    .guard(() => query.all())
+    .map(({ position, path, before, after }) => ({
+      position,
+      path,
+      before: decode(before),
+      after: decode(after),
+    }));
+}
+
+/** The trees that the interrupted operation works towards, but for those of the base. */
+export function operationTrees({ state }: Workspace): TreeSource {
+  const query = state.database.query<{ encoded: Uint8Array }, [Hash]>(
+    "select encoded from operation_trees where hash = ?",
+  );
+  const found = new Map<string, Uint8Array | undefined>();
+  return (hash) => {
+    const key = hashKey(hash);
+    if (!found.has(key))
+      found.set(
+        key,
+        state.guard(() => query.get(hash)?.encoded),
+      );
+    return found.get(key);
+  };
+}
+
+/** Forgets the operation; to be called in the transaction that makes it true. */
+export function endOperation(state: State): void {
+  state.set("operation", undefined);
+  state.database.run("delete from operation_trees");
+  state.database.run("delete from operation_steps");
+}
+
+/** Undoes an operation that has not touched the working copy yet. */
+export function undoOperation(workspace: Workspace): void {
+  workspace.state.transaction(() => endOperation(workspace.state));
+  clearIncoming(workspace);
+}
+
+/** Removes what was fetched and is not needed any more. */
+export function clearIncoming(workspace: Workspace): void {
+  rmSync(incoming(workspace), { recursive: true, force: true });
+}
+
+/** Where the contents of a step wait. */
+export function stagedPath(workspace: Workspace, { position }: { position: number }): string {
+  return join(incoming(workspace), String(position));
+}
+
+function incoming(workspace: Workspace): string {
+  return join(workspace.control, "incoming");
+}
+
+function encode(entry: Entry | undefined): Uint8Array | null {
+  return entry ? encodeTree([entry]) : null;
+}
+
+function decode(encoded: Uint8Array | null): FileEntry | SymlinkEntry | undefined {
+  return encoded ? (decodeTree(encoded)[0] as FileEntry | SymlinkEntry) : undefined;
+}
