@@ -52,6 +52,23 @@ const program: Program = {
       },
       rm: { load: () => import("#cli/commands/rm.ts").then((m) => m.rm) },
     },
+    "Sign in": {
+      login: { load: () => import("#cli/commands/login.ts").then((m) => m.login) },
+      logout: { load: () => import("#cli/commands/logout.ts").then((m) => m.logout) },
+      whoami: { load: () => import("#cli/commands/whoami.ts").then((m) => m.whoami) },
+      token: {
+        description: "create, list and revoke tokens",
+        commands: {
+          create: {
+            load: () => import("#cli/commands/token/create.ts").then((m) => m.tokenCreate),
+          },
+          list: { load: () => import("#cli/commands/token/list.ts").then((m) => m.tokenList) },
+          revoke: {
+            load: () => import("#cli/commands/token/revoke.ts").then((m) => m.tokenRevoke),
+          },
+        },
+      },
+    },
     Server: {
       serve: { load: () => import("#cli/commands/serve.ts").then((m) => m.serve) },
     },

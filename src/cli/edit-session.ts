@@ -1,6 +1,7 @@
-/** A session of a command that changes the working copy: locked, and whole before it begins. */
+/** A session of a command that changes the working copy. */
 import type { Repository } from "#gen/pogo/v1/repository.ts";
-import { recoverWorkspace } from "#client/switch.ts";
+import type { CurrentChange } from "#client/state.ts";
+import { switchTo } from "#client/switch.ts";
 import type { Context } from "./context.ts";
 import { openSession, type Session } from "./session.ts";
 
@@ -9,7 +10,7 @@ export type EditSession = Session & {
   allowCaseCollisions(): Promise<Repository>;
 };
 
-/** Opens a session, keeps other commands out, and finishes what a killed one left undone. */
+/** Opens a session and keeps other commands that write out of the working copy. */
 export async function openEditSession(context: Context): Promise<EditSession> {
   const session = await openSession(context);
   const { workspace, remote } = session;
@@ -20,8 +21,6 @@ export async function openEditSession(context: Context): Promise<EditSession> {
   };
   try {
     lock = await workspace.lock();
-    const recovered = await recoverWorkspace({ workspace, remote });
-    if (recovered) context.note(recovered);
   } catch (error) {
     await close();
     throw error;
@@ -40,4 +39,16 @@ export async function openEditSession(context: Context): Promise<EditSession> {
     },
     [Symbol.asyncDispose]: close,
   };
+}
+
+/** Brings the working copy to another change, showing how it goes. */
+export async function changeTo(
+  session: EditSession,
+  context: Context,
+  target: CurrentChange,
+): Promise<void> {
+  using line = context.progress("checking out");
+  const { kept } = await switchTo(session, target, line);
+  if (kept.length === 0) return;
+  context.warn(`files that were changed meanwhile were left: ${kept.join(", ")}`, "pogo status");
 }

@@ -6,6 +6,8 @@ import { publishedChange } from "#client/change.ts";
 import { openRemote, type Remote } from "#client/remote.ts";
 import { isDraft } from "#client/revision.ts";
 import type { CurrentChange } from "#client/state.ts";
+import { recoverWorkspace } from "#client/switch.ts";
+import { interruptedOperation } from "#client/working-copy/journal.ts";
 import { openWorkspace, type Workspace } from "#client/workspace.ts";
 import { isPogoError, PogoError } from "#core/errors.ts";
 import { openChannel } from "#rpc/channel.ts";
@@ -32,12 +34,22 @@ export async function connect(
   return { remote, server: channel.url, [Symbol.dispose]: () => channel.close() };
 }
 
-/** Opens the working copy that the command stands in, and a connection that is made when used. */
+/**
+ * Opens the working copy that the command stands in, and a connection that is made when used.
+ * What an earlier command was interrupted in is finished or undone first.
+ */
 export async function openSession(context: Context): Promise<Session> {
   const workspace = openWorkspace(context.cwd);
   const { server, repository } = workspace.state.binding;
   const connection = await connect(context, server, repository);
   const { remote } = connection;
+  try {
+    await recoverIfInterrupted(context, { workspace, remote });
+  } catch (error) {
+    connection[Symbol.dispose]();
+    workspace[Symbol.dispose]();
+    throw error;
+  }
 
   async function refresh(): Promise<void> {
     const { current } = workspace.state;
@@ -62,6 +74,38 @@ export async function openSession(context: Context): Promise<Session> {
       connection[Symbol.dispose]();
       workspace[Symbol.dispose]();
     },
+  };
+}
+
+/** Opens a working copy for a command that does not ask the server, unless it must to recover. */
+export async function openRecovered(context: Context): Promise<Workspace> {
+  const workspace = openWorkspace(context.cwd);
+  if (!interruptedOperation(workspace)) return workspace;
+  workspace[Symbol.dispose]();
+  await using session = await openSession(context);
+  return openWorkspace(session.workspace.root);
+}
+
+async function recoverIfInterrupted(
+  context: Context,
+  parts: { workspace: Workspace; remote: Remote },
+): Promise<void> {
+  if (!interruptedOperation(parts.workspace)) return;
+  using _ = await parts.workspace.lock();
+  using line = context.progress("recovering");
+  const recovery = await recoverWorkspace(parts, line);
+  if (!recovery) return;
+  const { kind, outcome, kept } = recovery;
+  context.note(`${outcome} a ${kind} that had been interrupted`);
+  if (kept.length > 0)
+    context.warn(`files that were changed meanwhile were left: ${kept.join(", ")}`);
+}
+
+/** Tells which paths are, or are below, any of these; all are when there are none. */
+export function pathFilter(paths: readonly string[]): (path: string) => boolean {
+  if (paths.length === 0) return () => true;
+  return (path) => {
+    return paths.some((above) => above === "" || path === above || path.startsWith(`${above}/`));
   };
 }
 

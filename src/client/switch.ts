@@ -1,19 +1,54 @@
-/** Makes another change the working copy's. */
-import { equalHashes } from "#core/hash.ts";
+/** Brings the working copy to another change, and an interrupted one to where it was going. */
+import { equalHashes, hashKey, type Hash } from "#core/hash.ts";
+import { emptyTreeHash } from "#core/tree.ts";
 import type { Remote } from "./remote.ts";
 import type { CurrentChange } from "./state.ts";
+import { checkout, recover, type CheckoutResult, type Recovery } from "./working-copy/checkout.ts";
+import type { CheckoutObserver, ObjectSource } from "./working-copy/stage.ts";
 import type { Workspace } from "./workspace.ts";
 
 type Parts = { workspace: Workspace; remote: Remote };
 
-export async function switchTo({ workspace }: Parts, target: CurrentChange): Promise<void> {
-  if (equalHashes(target.tree, workspace.state.current.tree)) {
-    workspace.state.setCurrent(target);
-    return;
-  }
-  throw new Error("not yet");
+/** The objects of a repository, as a checkout asks for them. */
+export function remoteObjects(remote: Remote): ObjectSource {
+  return (wanted) => remote.getObjects(wanted.map(({ hash }) => hash));
 }
 
-export async function recoverWorkspace(_: Parts): Promise<string | undefined> {
-  return undefined;
+/**
+ * Makes a change the working copy's. Only trees and objects that differ are fetched. Local edits
+ * stay; one that is in the way is a conflict, and then nothing is touched.
+ */
+export async function switchTo(
+  { workspace, remote }: Parts,
+  target: CurrentChange,
+  observer?: CheckoutObserver,
+): Promise<CheckoutResult> {
+  const base = workspace.state.current.tree;
+  if (equalHashes(target.tree, base)) {
+    workspace.state.setCurrent(target);
+    return { written: 0, removed: 0, kept: [] };
+  }
+  const trees = await fetchTrees(remote, target.tree, base);
+  const source = (hash: Hash) => trees.get(hashKey(hash))?.bytes;
+  return await checkout({ workspace, fetch: remoteObjects(remote) }, target, source, observer);
+}
+
+/** Finishes or undoes what an earlier command was interrupted in. */
+export async function recoverWorkspace(
+  { workspace, remote }: Parts,
+  observer?: CheckoutObserver,
+): Promise<Recovery | undefined> {
+  return await recover({ workspace, fetch: remoteObjects(remote) }, observer);
+}
+
+/** Fetches the trees of a snapshot that stand nowhere in another, by key of their hash. */
+export async function fetchTrees(
+  remote: Remote,
+  root: Hash,
+  held: Hash | undefined,
+): Promise<Map<string, { hash: Hash; bytes: Uint8Array }>> {
+  const trees = new Map<string, { hash: Hash; bytes: Uint8Array }>();
+  if (equalHashes(root, emptyTreeHash)) return trees;
+  for await (const tree of remote.getTrees(root, held)) trees.set(hashKey(tree.hash), tree);
+  return trees;
 }

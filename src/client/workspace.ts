@@ -1,6 +1,6 @@
 /** A working copy: the directory, its state in `.pogo`, and the lock that writers hold. */
 import { Database } from "bun:sqlite";
-import { mkdirSync, realpathSync, rmSync, statSync } from "node:fs";
+import { mkdirSync, mkdtempSync, realpathSync, renameSync, rmSync, statSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { PogoError } from "#core/errors.ts";
 import { controlDirectory } from "#core/path.ts";
@@ -74,27 +74,41 @@ export function openWorkspace(start: string): Workspace {
 
 /**
  * Binds a directory to a repository. Its base has no files, whatever `current.tree` will be:
- * `checkout` moves it there.
+ * `checkout` moves it there. The control directory appears whole, with what `alongside` records.
  */
-export function createWorkspace(root: string, binding: Binding, current: CurrentChange): Workspace {
+export function createWorkspace(
+  root: string,
+  binding: Binding,
+  current: CurrentChange,
+  alongside: (state: State) => void = () => {},
+): Workspace {
   mkdirSync(root, { recursive: true });
   const real = realpathSync(root);
   const control = join(real, controlDirectory);
-  try {
-    mkdirSync(control);
-  } catch (cause) {
-    if ((cause as NodeJS.ErrnoException).code !== "EEXIST") throw cause;
-    throw new PogoError("already-exists", `${real} is a working copy already`, { cause });
-  }
+  const scratch = mkdtempSync(`${control}-`);
   try {
     const empty = { ...current, tree: emptyTreeHash };
-    const state = State.create(control, binding, empty);
-    moveBase(state, empty, () => undefined);
-    return new Workspace(real, state);
+    using state = State.create(scratch, binding, empty);
+    moveBase(
+      state,
+      empty,
+      () => undefined,
+      {},
+      () => alongside(state),
+    );
+    state.database.run("pragma wal_checkpoint(truncate)");
   } catch (error) {
-    rmSync(control, { recursive: true, force: true });
+    rmSync(scratch, { recursive: true, force: true });
     throw error;
   }
+  try {
+    renameSync(scratch, control);
+  } catch (cause) {
+    rmSync(scratch, { recursive: true, force: true });
+    if (!statSync(control, { throwIfNoEntry: false })) throw cause;
+    throw new PogoError("already-exists", `${real} is a working copy already`, { cause });
+  }
+  return new Workspace(real, State.open(control));
 }
 
 // SQLite's own lock works alike on every system and ends with its process.

@@ -1,10 +1,9 @@
 import { newDraft } from "#client/change.ts";
 import { push as publish } from "#client/push.ts";
 import { isDraft } from "#client/revision.ts";
-import { switchTo } from "#client/switch.ts";
 import { PogoError } from "#core/errors.ts";
 import { command } from "../command.ts";
-import { openEditSession } from "../edit-session.ts";
+import { changeTo, openEditSession } from "../edit-session.ts";
 import { editText } from "../editor.ts";
 import { pushJson, pushText, refuseDiverged, uploadProgress } from "../push-view.ts";
 
@@ -32,7 +31,7 @@ export const commit = command({
     }
     const committed = session.current;
     const parent = result.change ?? (await session.remote.getChange(committed.name));
-    await switchTo(session, newDraft([parent]), context.progress);
+    await changeTo(session, context, newDraft([parent]));
     context.report(pushJson(result, committed), (style) => pushText(result, committed, style));
   },
 });

@@ -7,7 +7,7 @@ import { emptyTreeHash } from "#core/tree.ts";
 import { command } from "../command.ts";
 import type { Context } from "../context.ts";
 import { paintPatch } from "../patch-view.ts";
-import { openSession, repositoryPath, type Session } from "../session.ts";
+import { openSession, pathFilter, repositoryPath, type Session } from "../session.ts";
 
 export const diff = command({
   meta: {
@@ -27,13 +27,8 @@ export const diff = command({
   async run({ args, rest, context }) {
     await using session = await openSession(context);
     const paths = rest.map((path) => repositoryPath(session.workspace, context.cwd, path));
-    const isWanted = (path: string) => {
-      const isBelow = (above: string) =>
-        above === "" || path === above || path.startsWith(`${above}/`);
-      return paths.length === 0 || paths.some(isBelow);
-    };
     const [from, to] = await findSides(session, args.from, args.to);
-    const comparison = await compareFiles(session, from, to, isWanted);
+    const comparison = await compareFiles(session, from, to, pathFilter(paths));
     if (context.json) return context.print(await toJson(comparison), "");
     if (args.stat) return await printStat(context, comparison);
     for await (const { pair } of comparison.pairs()) {

@@ -1,10 +1,9 @@
 import { publishedChange } from "#client/change.ts";
 import { push as publish } from "#client/push.ts";
 import { publishedRevision } from "#client/revision.ts";
-import { switchTo } from "#client/switch.ts";
 import { changeJson, changeLine } from "../change-view.ts";
 import { command } from "../command.ts";
-import { openEditSession } from "../edit-session.ts";
+import { changeTo, openEditSession } from "../edit-session.ts";
 import { refuseDiverged, uploadProgress } from "../push-view.ts";
 
 export const edit = command({
@@ -24,7 +23,7 @@ export const edit = command({
     using _ = progress;
     refuseDiverged(await publish(session, { observer: progress.start }));
     const change = await session.remote.getChange(target.name);
-    await switchTo(session, publishedChange(change), context.progress);
+    await changeTo(session, context, publishedChange(change));
     context.report(changeJson(change), (style) => {
       const sealed = change.sealed ? "; it is sealed: a push makes a new change on top" : "";
       return `now at ${changeLine(change, style)}${sealed}`;

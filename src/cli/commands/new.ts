@@ -1,11 +1,10 @@
 import { newDraft } from "#client/change.ts";
 import { push as publish } from "#client/push.ts";
 import { isDraft, publishedRevision } from "#client/revision.ts";
-import { switchTo } from "#client/switch.ts";
 import { draftJson } from "../draft-view.ts";
 import { shortName, subject } from "../change-view.ts";
 import { command } from "../command.ts";
-import { openEditSession } from "../edit-session.ts";
+import { changeTo, openEditSession } from "../edit-session.ts";
 import { refuseDiverged, uploadProgress } from "../push-view.ts";
 
 export const newChange = command({
@@ -39,7 +38,7 @@ export const newChange = command({
     } else {
       const parent = publishedRevision(current, args.parent ?? `@@${current.version}`);
       const change = await remote.getChange(parent);
-      await switchTo(session, newDraft([change], args.message), context.progress);
+      await changeTo(session, context, newDraft([change], args.message));
     }
     const draft = session.current;
     context.report(draftJson(draft), (style) => {

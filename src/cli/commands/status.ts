@@ -1,16 +1,16 @@
-import { openWorkspace } from "#client/workspace.ts";
 import { isDraft } from "#client/revision.ts";
 import { scan, type Difference } from "#client/working-copy/scan.ts";
 import type { CurrentChange } from "#client/state.ts";
 import { count, indentedDescription, shortName, subject } from "../change-view.ts";
 import { command } from "../command.ts";
+import { openRecovered } from "../session.ts";
 import { fileLine } from "../file-view.ts";
 import type { Style } from "../output.ts";
 
 export const status = command({
   meta: { description: "show the working copy's change and what differs from it" },
-  run({ context }) {
-    using workspace = openWorkspace(context.cwd);
+  async run({ context }) {
+    using workspace = await openRecovered(context);
     const { differences } = scan(workspace);
     const { current } = workspace.state;
     const files = differences.map(({ path, status }) => ({ path, status }));

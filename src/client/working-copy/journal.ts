@@ -51,16 +51,24 @@ export function beginOperation(
   const { state } = workspace;
   clearIncoming(workspace);
   mkdirSync(incoming(workspace), { recursive: true });
-  state.transaction(() => {
-    state.set("operation", encodeHashes(operation));
-    const { database } = state;
-    const addTree = database.query("insert or ignore into operation_trees values (?, ?)");
-    for (const { hash, bytes } of trees) addTree.run(hash, bytes);
-    const addStep = database.query("insert into operation_steps values (?, ?, ?, ?)");
-    for (const { position, path, before, after } of steps) {
-      addStep.run(position, path, encode(before), encode(after));
-    }
-  });
+  state.transaction(() => recordOperation(state, operation, steps, trees));
+}
+
+/** Does the writing down alone, in the caller's transaction. */
+export function recordOperation(
+  state: State,
+  operation: Operation,
+  steps: readonly Step[],
+  trees: Iterable<{ hash: Hash; bytes: Uint8Array }>,
+): void {
+  state.set("operation", encodeHashes(operation));
+  const { database } = state;
+  const addTree = database.query("insert or ignore into operation_trees values (?, ?)");
+  for (const { hash, bytes } of trees) addTree.run(hash, bytes);
+  const addStep = database.query("insert into operation_steps values (?, ?, ?, ?)");
+  for (const { position, path, before, after } of steps) {
+    addStep.run(position, path, encode(before), encode(after));
+  }
 }
 
 /** Enters another phase. */

@@ -1,0 +1,35 @@
+import { discard as discardFiles } from "#client/working-copy/discard.ts";
+import { remoteObjects } from "#client/switch.ts";
+import { relative } from "node:path";
+import { count } from "../change-view.ts";
+import { command } from "../command.ts";
+import { openEditSession } from "../edit-session.ts";
+import { fileLine } from "../file-view.ts";
+import { pathFilter, repositoryPath } from "../session.ts";
+
+export const discard = command({
+  meta: {
+    description:
+      "put files back as in the change, or as in a draft's parent; what they were is kept",
+    examples: ["pogo discard src/main.ts", "pogo discard"],
+  },
+  rest: { valueHint: "PATH", description: "only these files and directories (all)" },
+  async run({ rest, context }) {
+    await using session = await openEditSession(context);
+    const { workspace, remote } = session;
+    const paths = rest.map((path) => repositoryPath(workspace, context.cwd, path));
+    using line = context.progress("restoring");
+    const parts = { workspace, fetch: remoteObjects(remote) };
+    const done = await discardFiles(parts, pathFilter(paths), line);
+    const files = done?.discard.files ?? [];
+    const directory = done ? relative(workspace.root, done.discard.directory) : undefined;
+    const value = { files, keptIn: directory ?? null, notTouched: done?.kept ?? [] };
+    context.report(value, (style) => {
+      if (files.length === 0) return "nothing to discard";
+      const lines = files.map((file) => fileLine(file, style));
+      lines.unshift(`discarded ${count(files.length, "change")}:`);
+      lines.push(`what they were is kept in ${directory}`);
+      return lines.join("\n");
+    });
+  },
+});

@@ -1,0 +1,64 @@
+import { checkToken, findToken, saveToken } from "#client/credentials.ts";
+import { PogoError } from "#core/errors.ts";
+import { AuthServiceService as Auth } from "#gen/pogo/v1/auth.ts";
+import { openChannel } from "#rpc/channel.ts";
+import { command } from "../command.ts";
+import type { Context } from "../context.ts";
+import { askSecret, readTokenFromStdin } from "../prompt.ts";
+import { chooseServer } from "../server-choice.ts";
+
+export const login = command({
+  meta: {
+    description: "keep the token for a server, once the server has accepted it",
+    examples: [
+      "pogo login http://localhost:7646",
+      "pogo login https://pogo.example.com --token-stdin < token.txt",
+    ],
+  },
+  args: {
+    server: { type: "positional", required: false, valueHint: "SERVER", description: "its URL" },
+    tokenStdin: { type: "boolean", description: "read the token from stdin" },
+    store: {
+      type: "enum",
+      options: ["keyring", "file"],
+      description: "keep it in the system's keyring (default), or in a file that only you can read",
+    },
+    insecureHttp: {
+      type: "boolean",
+      description: "speak to this server without encryption from now on (or POGO_INSECURE_HTTP=1)",
+    },
+  },
+  async run({ args, context }) {
+    const { environment } = context;
+    const place = args.store === "file" ? "file" : "keyring";
+    const named = chooseServer(context, args.server);
+    const known = await findToken({
+      server: named,
+      environment: { ...environment, POGO_TOKEN: "" },
+    })
+      // What was kept before may be out of reach; that is no reason not to log in again.
+      .catch(() => ({ allowInsecure: false }));
+    const insecureHttp = args.insecureHttp ?? known.allowInsecure;
+    const token = await readToken(context, named, args.tokenStdin === true);
+    const channel = openChannel({ url: named, token, allowInsecure: insecureHttp });
+    try {
+      const { name: user } = await channel.unary(Auth.getUser, {}, { signal: context.signal });
+      const server = channel.url;
+      await saveToken(environment, { server, user, token, place, insecureHttp });
+      context.report({ server, user, store: place }, `logged in to ${server} as ${user}`);
+    } finally {
+      channel.close();
+    }
+    if (environment["POGO_TOKEN"]) {
+      context.warn("POGO_TOKEN is set, and goes before what was kept now", "unset POGO_TOKEN");
+    }
+  },
+});
+
+async function readToken(context: Context, server: string, fromStdin: boolean): Promise<string> {
+  if (fromStdin) return await readTokenFromStdin();
+  if (context.interactive) return checkToken(await askSecret(context, `token for ${server}`));
+  throw new PogoError("usage", "there is no terminal to ask for the token", {
+    hint: `pogo login ${server} --token-stdin`,
+  });
+}
