@@ -1,0 +1,47 @@
+import { type Credentials, findToken, knownServers } from "#client/credentials.ts";
+import { findRoot, openWorkspace } from "#client/workspace.ts";
+import { PogoError } from "#core/errors.ts";
+import { type Channel, openChannel } from "#rpc/channel.ts";
+import type { Context } from "./context.ts";
+
+/** Connects to a server, not to one of its repositories. */
+export async function connectToServer(
+  context: Context,
+  named: string | undefined,
+): Promise<{ channel: Channel; server: string; source: Credentials["source"] } & Disposable> {
+  const url = chooseServer(context, named);
+  const { token, allowInsecure, source } = await findToken({
+    server: url,
+    environment: context.environment,
+  });
+  const channel = openChannel({ url, token, allowInsecure });
+  return { channel, server: channel.url, source, [Symbol.dispose]: () => channel.close() };
+}
+
+/** Options of commands that speak to a server but not about a repository. */
+export const serverArgs = {
+  server: { type: "string", valueHint: "URL", description: "the server" },
+} as const;
+
+/**
+ * The server that a command means: the one that is named, else POGO_SERVER, else the working
+ * copy's, else the only one that the user logged in to.
+ */
+export function chooseServer(context: Context, named: string | undefined): string {
+  if (named !== undefined) return named;
+  const { POGO_SERVER: fromEnvironment } = context.environment;
+  if (fromEnvironment) return fromEnvironment;
+  if (findRoot(context.cwd) !== undefined) {
+    using workspace = openWorkspace(context.cwd);
+    return workspace.state.binding.server;
+  }
+  const known = knownServers(context.environment);
+  const [only] = known;
+  if (only !== undefined && known.length === 1) return only;
+  throw new PogoError("usage", "no server is named", {
+    hint:
+      known.length === 0
+        ? "pogo login URL, as in http://localhost:7646"
+        : `name one of ${known.join(", ")}, or set POGO_SERVER`,
+  });
+}
