@@ -43,7 +43,7 @@ export function checkServerUrl(text: string, allowInsecure = false): URL {
   }
   if (url.protocol === "http:" && !loopback.test(url.hostname) && !allowInsecure) {
     throw new PogoError("denied", `${url.origin} is not encrypted: anyone could read the token`, {
-      hint: "use https, or --insecure-http on a network that you trust",
+      hint: `use https, or on a network that you trust: pogo login ${url.origin} --insecure-http`,
     });
   }
   return url;
