@@ -41,11 +41,15 @@ const program: Program = {
         aliases: ["b"],
         description: "name changes",
         commands: {
-          set: { load: () => import("#cli/commands/bookmark/set.ts").then((m) => m.bookmarkSet) },
+          set: {
+            aliases: ["s"],
+            load: () => import("#cli/commands/bookmark/set.ts").then((m) => m.bookmarkSet),
+          },
           list: {
             load: () => import("#cli/commands/bookmark/list.ts").then((m) => m.bookmarkList),
           },
           delete: {
+            aliases: ["rm", "remove"],
             load: () => import("#cli/commands/bookmark/delete.ts").then((m) => m.bookmarkDelete),
           },
         },
@@ -62,7 +66,10 @@ const program: Program = {
           create: {
             load: () => import("#cli/commands/token/create.ts").then((m) => m.tokenCreate),
           },
-          list: { load: () => import("#cli/commands/token/list.ts").then((m) => m.tokenList) },
+          list: {
+            aliases: ["l", "ls"],
+            load: () => import("#cli/commands/token/list.ts").then((m) => m.tokenList),
+          },
           revoke: {
             load: () => import("#cli/commands/token/revoke.ts").then((m) => m.tokenRevoke),
           },

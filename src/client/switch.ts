@@ -2,6 +2,7 @@
 import { equalHashes, hashKey, type Hash } from "#core/hash.ts";
 import { emptyTreeHash } from "#core/tree.ts";
 import type { Remote } from "./remote.ts";
+import { moveBase } from "./state-directories.ts";
 import type { CurrentChange } from "./state.ts";
 import { checkout, recover, type CheckoutResult, type Recovery } from "./working-copy/checkout.ts";
 import type { CheckoutObserver, ObjectSource } from "./working-copy/stage.ts";
@@ -31,6 +32,13 @@ export async function switchTo(
   const trees = await fetchTrees(remote, target.tree, base);
   const source = (hash: Hash) => trees.get(hashKey(hash))?.bytes;
   return await checkout({ workspace, fetch: remoteObjects(remote) }, target, source, observer);
+}
+
+/** Puts the working copy on another change with its files as they are: they become its edits. */
+export async function moveOnto({ workspace, remote }: Parts, target: CurrentChange): Promise<void> {
+  const { state } = workspace;
+  const trees = await fetchTrees(remote, target.tree, state.current.tree);
+  moveBase(state, target, (hash) => trees.get(hashKey(hash))?.bytes);
 }
 
 /** Finishes or undoes what an earlier command was interrupted in. */

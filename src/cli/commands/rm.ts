@@ -1,8 +1,10 @@
-import { publishedRevision } from "#client/revision.ts";
+import { newDraft } from "#client/change.ts";
+import { isDraft, publishedRevision } from "#client/revision.ts";
+import { moveOnto } from "#client/switch.ts";
+import type { Change } from "#gen/pogo/v1/common.ts";
 import { changeJson, changeLine, count } from "../change-view.ts";
 import { command } from "../command.ts";
-import { openSession } from "../session.ts";
-import { PogoError } from "#core/errors.ts";
+import { openEditSession, type EditSession } from "../edit-session.ts";
 
 export const rm = command({
   meta: {
@@ -13,17 +15,11 @@ export const rm = command({
     revision: { type: "positional", required: true, valueHint: "REV", description: "the change" },
   },
   async run({ args, context }) {
-    await using session = await openSession(context);
-    const { current } = session;
-    const revision = publishedRevision(current, args.revision);
+    await using session = await openEditSession(context);
+    const revision = publishedRevision(session.current, args.revision);
     const target = await session.remote.getChange(revision);
-    if (target.name === current.name || current.parents.some((p) => p.change === target.name)) {
-      throw new PogoError("usage", "the working copy is on that change", {
-        hint: "pogo edit REV, to move it elsewhere first",
-      });
-    }
     const { change, children, bookmarks } = await session.remote.removeChange(target.name);
-    await session.refresh();
+    await leaveRemoved(session, target);
     const value = {
       removed: change && changeJson(change),
       children: children.map(changeJson),
@@ -37,3 +33,21 @@ export const rm = command({
     });
   },
 });
+
+/**
+ * A working copy on the removed change, or with a draft on top of it, goes on from its parents.
+ * The files stay as they are, so that what the change did is an edit of the draft now.
+ */
+async function leaveRemoved(session: EditSession, removed: Change): Promise<void> {
+  const { remote, current } = session;
+  const isOn = current.name === removed.name;
+  const isAbove = isDraft(current) && current.parents.some(({ change }) => change === removed.name);
+  if (!isOn && !isAbove) return await session.refresh();
+  const kept = current.parents.filter(({ change }) => change !== removed.name);
+  const names = [...removed.parents, ...(isOn ? [] : kept)].map(
+    ({ change, version }) => `${change}@${version}`,
+  );
+  const parents = await Promise.all(names.map((name) => remote.getChange(name)));
+  const draft = newDraft(parents, current.description);
+  await moveOnto(session, isOn ? draft : { ...draft, name: current.name, prefix: current.prefix });
+}
