@@ -96,6 +96,8 @@ export async function findVersion(
   changeId: number,
   number: number,
 ): Promise<VersionRow | undefined> {
+  // The wire's numbers are larger than the column's.
+  if (number > 2 ** 31 - 1) return undefined;
   const [row] = await sql<VersionRow[]>`
     select version_id, change_id, number, tree, description, author_id, generation
     from versions

@@ -21,6 +21,9 @@ import {
 } from "../db/users.ts";
 import type { CallHandlers, Parts } from "./calls.ts";
 
+// Later years have more than four digits, which PostgreSQL does not read.
+const expiresAtMax = Date.UTC(10_000, 0) - 1;
+
 /** Makes the service. */
 export function authService(parts: Parts, { unary }: CallHandlers): AuthServiceServer {
   return {
@@ -57,6 +60,11 @@ export async function createToken(
   const expiresAt = request.expiresAt === 0 ? null : new Date(request.expiresAt);
   if (expiresAt && !(expiresAt.getTime() > Date.now())) {
     throw new PogoError("usage", "the token would be expired already");
+  }
+  if (request.expiresAt > expiresAtMax) {
+    throw new PogoError("usage", "the token would expire after the year 9999", {
+      hint: "leave the time out: then it does not expire",
+    });
   }
   const secret = newTokenText();
   const row = await transaction(sql, async (tx) => {

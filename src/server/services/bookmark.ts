@@ -57,12 +57,11 @@ export async function setBookmark(
   checkBookmarkName(request.name);
   checkRequestId(request.requestId);
   const previousChange = await transaction(sql, async (tx) => {
-    const recalled = await recallOperation(tx, {
-      repositoryId,
-      requestId: request.requestId,
-      caller: user,
-      kind: "set-bookmark",
-    });
+    const recalled = await recallOperation(
+      tx,
+      { repositoryId, requestId: request.requestId, caller: user, kind: "set-bookmark" },
+      ({ before }) => before["bookmark"] === request.name,
+    );
     if (recalled) return String(recalled.before["change"] ?? "");
     const change = await lockResolved(tx, repositoryId, request.revision);
     const previous = await point(tx, repositoryId, request, change);
@@ -119,7 +118,11 @@ export async function deleteBookmark(
   checkRequestId(requestId);
   const deleted = await transaction(sql, async (tx) => {
     const kind = "delete-bookmark";
-    const recalled = await recallOperation(tx, { repositoryId, requestId, caller: user, kind });
+    const recalled = await recallOperation(
+      tx,
+      { repositoryId, requestId, caller: user, kind },
+      ({ before }) => before["bookmark"] === name,
+    );
     if (recalled) return await recallDeleted(tx, repositoryId, name, recalled.before);
     const row = await findBookmark(tx, repositoryId, name, true);
     if (!row) {

@@ -46,7 +46,14 @@ export async function describeChange(
   checkDescription(description);
   const kind = "describe";
   const versionId = await transaction(sql, async (tx) => {
-    const recalled = await recallOperation(tx, { repositoryId, requestId, caller: user, kind });
+    const recalled = await recallOperation(
+      tx,
+      { repositoryId, requestId, caller: user, kind },
+      async ({ after }) => {
+        const made = await readVersion(tx, repositoryId, Number(after["versionId"]));
+        return made.description === description;
+      },
+    );
     if (recalled) return Number(recalled.after["versionId"]);
     const change = await lockResolved(tx, repositoryId, request.revision);
     const current = await readVersion(tx, repositoryId, change.versionId);

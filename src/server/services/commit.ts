@@ -4,7 +4,7 @@
  * that writes it. When somebody was faster in between, everything starts over.
  */
 import { PogoError } from "#core/errors.ts";
-import { hashKey, toHex, type Hash } from "#core/hash.ts";
+import { equalHashes, hashKey, toHex, type Hash } from "#core/hash.ts";
 import { emptyTreeHash } from "#core/tree.ts";
 import { CommitOutcome, type CommitRequest, type CommitResponse } from "#gen/pogo/v1/push.ts";
 import { requireWrite, type Caller } from "../auth.ts";
@@ -73,7 +73,12 @@ async function requireTree(sql: Sql, repositoryId: number, tree: Hash): Promise<
 async function recallCommit(sql: Sql, target: Target): Promise<Answer | undefined> {
   const { repositoryId, caller, request } = target;
   const { requestId } = request;
-  const done = await recallOperation(sql, { repositoryId, requestId, caller, kind: "commit" });
+  const recalled = { repositoryId, requestId, caller, kind: "commit" } as const;
+  const done = await recallOperation(sql, recalled, async ({ before, after }) => {
+    const { tree } = await readVersion(sql, repositoryId, Number(after["versionId"]));
+    const names = [request.change, request.child];
+    return equalHashes(tree, request.tree) && names.includes(String(before["change"]));
+  });
   if (!done) return undefined;
   return {
     outcome: Number(done.after["outcome"]) as CommitOutcome,

@@ -6,6 +6,8 @@ import type { Caller } from "../auth.ts";
 import type { Queries } from "../db/connect.ts";
 import { findOperation, type OperationKind, type OperationState } from "../db/operations.ts";
 
+type DoneOperation = { before: OperationState; after: OperationState };
+
 /** Refuses what is not a hash. */
 export function checkHash(hash: Uint8Array): Hash {
   if (hash.length === hashBytes) return hash;
@@ -44,16 +46,19 @@ export function checkText(text: string): void {
   if (text.includes("\0")) throw new PogoError("usage", "a name contains NUL");
 }
 
-/** What a request did when it was sent before; nothing when it is new. */
+/**
+ * What a request did when it was sent before; nothing when it is new. `isSame` says of an
+ * operation of the kind whether the request could have made it.
+ */
 export async function recallOperation(
   sql: Queries,
   request: { repositoryId: number; requestId: Uint8Array; caller: Caller; kind: OperationKind },
-): Promise<{ before: OperationState; after: OperationState } | undefined> {
+  isSame: (done: DoneOperation) => boolean | Promise<boolean> = () => true,
+): Promise<DoneOperation | undefined> {
   const operation = await findOperation(sql, request.repositoryId, request.requestId);
   if (!operation) return undefined;
-  if (operation.userId === request.caller.userId && operation.kind === request.kind) {
-    return operation;
-  }
+  const isOwn = operation.userId === request.caller.userId && operation.kind === request.kind;
+  if (isOwn && (await isSame(operation))) return operation;
   throw new PogoError("usage", "the request id was used for something else");
 }
 
