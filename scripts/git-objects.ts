@@ -1,41 +1,34 @@
-/** Reads a git repository's objects through one long-lived `git cat-file --batch`. */
+/** Reads a git repository's objects through long-lived `git cat-file` processes. */
 
 export type GitObject = { type: string; bytes: Uint8Array };
 export type GitEntry = { mode: string; name: Uint8Array; oid: string };
 
-type Waiting = { resolve: (object: GitObject | undefined) => void; reject: (error: Error) => void };
+type Waiting<Answer> = { resolve: (answer: Answer) => void; reject: (error: Error) => void };
 
 /** Opens a repository for reading; close it with `await using`. */
 export class GitObjects implements AsyncDisposable {
-  readonly #process: Bun.Subprocess<"pipe", "pipe", "inherit">;
-  readonly #waiting: Waiting[] = [];
-  #held: Buffer = Buffer.alloc(0);
-  #parts: Uint8Array[] = [];
-  #partBytes = 0;
-  #needed = 0;
+  readonly #contents: Channel<GitObject | undefined>;
+  readonly #sizes: Channel<number | undefined>;
 
   constructor(repository: string) {
-    this.#process = Bun.spawn(["git", "-C", repository, "cat-file", "--batch"], {
-      stdin: "pipe",
-      stdout: "pipe",
-      stderr: "inherit",
-    });
-    void this.#read();
+    this.#contents = new Channel(repository, "--batch", takeObject);
+    this.#sizes = new Channel(repository, "--batch-check", takeSize);
   }
 
   /** Reads one object; nothing when the repository does not have it. */
   read(name: string): Promise<GitObject | undefined> {
-    return new Promise((resolve, reject) => {
-      this.#waiting.push({ resolve, reject });
-      this.#process.stdin.write(`${name}\n`);
-      this.#process.stdin.flush();
-    });
+    return this.#contents.ask(name);
   }
 
   async readBlob(oid: string): Promise<Uint8Array> {
     const object = await this.read(oid);
     if (!object) throw new Error(`object ${oid} is missing`);
     return object.bytes;
+  }
+
+  /** Size of an object; one that is missing counts as empty. */
+  async readSize(oid: string): Promise<number> {
+    return (await this.#sizes.ask(oid)) ?? 0;
   }
 
   async readTree(oid: string): Promise<GitEntry[]> {
@@ -55,6 +48,60 @@ export class GitObjects implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    await Promise.all([this.#contents.close(), this.#sizes.close()]);
+  }
+}
+
+/** What one answer is, and how many bytes it took up; or how many are needed to tell. */
+type Taken<Answer> = { answer: Answer; bytes: number } | { needed: number };
+
+function takeObject(held: Buffer): Taken<GitObject | undefined> {
+  const end = held.indexOf(0x0a);
+  if (end < 0) return { needed: 0 };
+  const [, type = "", size = ""] = held.toString("latin1", 0, end).split(" ");
+  if (type === "missing") return { answer: undefined, bytes: end + 1 };
+  const total = end + 1 + Number(size) + 1;
+  if (held.length < total) return { needed: total };
+  const bytes = new Uint8Array(held.subarray(end + 1, total - 1));
+  return { answer: { type, bytes }, bytes: total };
+}
+
+function takeSize(held: Buffer): Taken<number | undefined> {
+  const end = held.indexOf(0x0a);
+  if (end < 0) return { needed: 0 };
+  const [, type = "", size = ""] = held.toString("latin1", 0, end).split(" ");
+  return { answer: type === "missing" ? undefined : Number(size), bytes: end + 1 };
+}
+
+/** A `git cat-file` that answers in the order in which it is asked. */
+class Channel<Answer> {
+  readonly #process: Bun.Subprocess<"pipe", "pipe", "inherit">;
+  readonly #take: (held: Buffer) => Taken<Answer>;
+  readonly #waiting: Waiting<Answer>[] = [];
+  #held: Buffer = Buffer.alloc(0);
+  #parts: Uint8Array[] = [];
+  #partBytes = 0;
+  #needed = 0;
+
+  constructor(repository: string, mode: string, take: (held: Buffer) => Taken<Answer>) {
+    this.#take = take;
+    this.#process = Bun.spawn(["git", "-C", repository, "cat-file", mode], {
+      stdin: "pipe",
+      stdout: "pipe",
+      stderr: "inherit",
+    });
+    void this.#read();
+  }
+
+  ask(name: string): Promise<Answer> {
+    return new Promise((resolve, reject) => {
+      this.#waiting.push({ resolve, reject });
+      this.#process.stdin.write(`${name}\n`);
+      this.#process.stdin.flush();
+    });
+  }
+
+  async close(): Promise<void> {
     this.#process.stdin.end();
     await this.#process.exited;
   }
@@ -74,23 +121,11 @@ export class GitObjects implements AsyncDisposable {
 
   #answer(): void {
     for (;;) {
-      this.#needed = 0;
-      const end = this.#held.indexOf(0x0a);
-      if (end < 0) return;
-      const [, type = "", size = ""] = this.#held.toString("latin1", 0, end).split(" ");
-      if (type === "missing") {
-        this.#held = this.#held.subarray(end + 1);
-        this.#waiting.shift()?.resolve(undefined);
-        continue;
-      }
-      const total = end + 1 + Number(size) + 1;
-      if (this.#held.length < total) {
-        this.#needed = total;
-        return;
-      }
-      const bytes = new Uint8Array(this.#held.subarray(end + 1, total - 1));
-      this.#held = this.#held.subarray(total);
-      this.#waiting.shift()?.resolve({ type, bytes });
+      const taken = this.#take(this.#held);
+      this.#needed = "needed" in taken ? taken.needed : 0;
+      if ("needed" in taken) return;
+      this.#held = this.#held.subarray(taken.bytes);
+      this.#waiting.shift()?.resolve(taken.answer);
     }
   }
 }

@@ -27,8 +27,8 @@ const similarityMinDefault = 0.5;
 // Two files of one name, which no other file shares, need only half of what is missing to 1 more.
 const sameNameStricter = 0.5;
 
-// Comparisons of one file with another: a thousand that went with a thousand that came.
-const comparisonsMax = 1_000_000;
+// Pieces compared, a second or two: a move of thousands of files at once that were all edited.
+const stepsMax = 500_000_000;
 
 // Larger files are moved whole or not recognised: reading them costs more than it tells.
 const comparedBytesMax = 8 * 1024 * 1024;
@@ -51,6 +51,7 @@ export async function detectRenames(
     targets: new Set(come.filter(isWorthMoving)),
     renames: [],
     pieces: new PieceCache(loadText),
+    stepsLeft: stepsMax,
   };
   pairExact(search);
   await pairBySameName(search, isRelevant, similarityMin);
@@ -64,6 +65,7 @@ type Search = {
   targets: Set<Located>;
   renames: Rename[];
   pieces: PieceCache;
+  stepsLeft: number;
 };
 
 /** An empty file is like every other empty file: that it moved cannot be known. */
@@ -149,14 +151,16 @@ function uniqueNames(files: Iterable<Located>): Map<string, Located | undefined>
 type Candidate = { from: Located; to: Located; similarity: number; isSameName: boolean };
 
 async function pairBySimilarity(search: Search, similarityMin: number): Promise<void> {
-  const { sources, targets } = search;
-  if (sources.size === 0 || sources.size * targets.size > comparisonsMax) return;
-  await search.pieces.loadAll([...sources, ...targets]);
+  const { sources, targets, pieces } = search;
+  if (sources.size === 0 || targets.size === 0) return;
+  await pieces.loadAll(sources);
+  await pieces.loadAll(targets);
   const candidates: Candidate[] = [];
   for (const to of targets) {
     const own: Candidate[] = [];
     for (const from of sources) {
-      const similarity = await compare(search, from, to, similarityMin);
+      if (search.stepsLeft < 0) return;
+      const similarity = compareHeld(search, from, to, similarityMin);
       if (similarity < similarityMin) continue;
       own.push({ from, to, similarity, isSameName: baseName(from) === baseName(to) });
     }
@@ -174,13 +178,27 @@ function compareCandidates(a: Candidate, b: Candidate): number {
 }
 
 async function compare(search: Search, from: Located, to: Located, least: number): Promise<number> {
-  if (from.entry.kind === "symlink" || to.entry.kind === "symlink") return 0;
-  const larger = Math.max(from.entry.size, to.entry.size);
-  // What one file is longer by cannot be shared, so the sizes alone often decide.
-  if (Math.min(from.entry.size, to.entry.size) < larger * least) return 0;
-  const a = search.pieces.held(from) ?? (await search.pieces.load(from));
-  const b = search.pieces.held(to) ?? (await search.pieces.load(to));
-  return a && b ? piecesSimilarity(a, b) : 0;
+  if (!couldBeAlike(from, to, least)) return 0;
+  await search.pieces.loadAll([from, to]);
+  return compareHeld(search, from, to, least);
+}
+
+function compareHeld(search: Search, from: Located, to: Located, least: number): number {
+  search.stepsLeft--;
+  if (!couldBeAlike(from, to, least)) return 0;
+  const a = search.pieces.held(from);
+  const b = search.pieces.held(to);
+  if (!a || !b) return 0;
+  search.stepsLeft -= a.hashes.length + b.hashes.length;
+  return piecesSimilarity(a, b);
+}
+
+/** What one file is longer by cannot be shared, so the sizes alone often decide. */
+function couldBeAlike(from: Located, to: Located, least: number): boolean {
+  if (from.entry.kind === "symlink" || to.entry.kind === "symlink") return false;
+  const { size: a } = from.entry;
+  const { size: b } = to.entry;
+  return Math.min(a, b) >= Math.max(a, b) * least;
 }
 
 function baseName({ path }: Located): string {
@@ -194,7 +212,7 @@ function directoryName({ path }: Located): string {
 /** Reads each file once, within a bound on all of them together. */
 class PieceCache {
   readonly #loadText: TextLoader;
-  readonly #pieces = new Map<Located, Pieces>();
+  readonly #pieces = new Map<Located, Pieces | undefined>();
   #bytesRead = 0;
 
   constructor(loadText: TextLoader) {
@@ -205,22 +223,20 @@ class PieceCache {
     return this.#pieces.get(file);
   }
 
-  async load(file: Located): Promise<Pieces | undefined> {
-    const { entry } = file;
-    if (entry.kind !== "file" || entry.size > comparedBytesMax) return undefined;
-    if (this.#bytesRead + entry.size > readBytesMax) return undefined;
-    this.#bytesRead += entry.size;
-    const bytes = await this.#loadText(entry);
-    if (!bytes) return undefined;
-    const pieces = cutPieces(bytes);
-    this.#pieces.set(file, pieces);
-    return pieces;
+  async loadAll(files: Iterable<Located>): Promise<void> {
+    const missing = [...files].filter((file) => !this.#pieces.has(file));
+    for (let at = 0; at < missing.length; at += loadsAtOnce) {
+      await Promise.all(missing.slice(at, at + loadsAtOnce).map((file) => this.#load(file)));
+    }
   }
 
-  async loadAll(files: readonly Located[]): Promise<void> {
-    const missing = files.filter((file) => !this.#pieces.has(file));
-    for (let at = 0; at < missing.length; at += loadsAtOnce) {
-      await Promise.all(missing.slice(at, at + loadsAtOnce).map((file) => this.load(file)));
-    }
+  async #load(file: Located): Promise<void> {
+    const { entry } = file;
+    this.#pieces.set(file, undefined);
+    if (entry.kind !== "file" || entry.size > comparedBytesMax) return;
+    if (this.#bytesRead + entry.size > readBytesMax) return;
+    this.#bytesRead += entry.size;
+    const bytes = await this.#loadText(entry);
+    if (bytes) this.#pieces.set(file, cutPieces(bytes));
   }
 }

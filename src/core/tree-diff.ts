@@ -37,16 +37,26 @@ export async function* diffTrees(
   oldRoot: Hash | undefined,
   newRoot: Hash | undefined,
 ): AsyncGenerator<TreeDifference> {
-  const root: Pair = { path: "", oldHash: oldRoot, newHash: newRoot, items: [] };
-  const isSame = oldRoot && newRoot && hashKey(oldRoot) === hashKey(newRoot);
-  for (let level: Pair[] = isSame ? [] : [root]; level.length > 0;) {
+  if (oldRoot && newRoot && hashKey(oldRoot) === hashKey(newRoot)) return;
+  yield* await compareDirectories(loadTrees, [{ path: "", old: oldRoot, new: newRoot }]);
+}
+
+/** Finds the paths that differ in several directories at once, for each in path order. */
+export async function compareDirectories(
+  loadTrees: TreeLoader,
+  directories: readonly { path: string; old: Hash | undefined; new: Hash | undefined }[],
+): Promise<TreeDifference[]> {
+  const roots = directories.map(({ path, old, new: next }): Pair => {
+    return { path, oldHash: old, newHash: next, items: [] };
+  });
+  for (let level = roots; level.length > 0;) {
     const hashes = level.flatMap(({ oldHash, newHash }) => [oldHash, newHash]);
     const loaded = await loadEntries(loadTrees, hashes);
     level = level.flatMap((pair, index) => {
       return compareDirectory(pair, loaded[index * 2]!, loaded[index * 2 + 1]!);
     });
   }
-  yield* walk(root);
+  return roots.flatMap((root) => [...walk(root)]);
 }
 
 /** A directory that differs, and, once it is loaded, what differs in it. */

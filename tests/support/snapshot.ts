@@ -1,7 +1,14 @@
 /** Snapshots in memory, spelled as `{ path: text }`, for tests of what works on trees. */
 import { hashKey, sha256, type Hash } from "#core/hash.ts";
 import { joinPath } from "#core/path.ts";
-import { encodeTree, treeHash, type Entry, type FileEntry } from "#core/tree.ts";
+import {
+  decodeTree,
+  emptyTreeHash,
+  encodeTree,
+  treeHash,
+  type Entry,
+  type FileEntry,
+} from "#core/tree.ts";
 
 /** A file's text, or `{ link }`, or `{ run }` for an executable. */
 export type SnapshotFile = string | Uint8Array | { link: string } | { run: string };
@@ -9,7 +16,7 @@ export type Snapshot = Record<string, SnapshotFile>;
 
 /** A store of trees and files that counts which trees were opened. */
 export class MemoryStore {
-  readonly trees = new Map<string, Entry[]>();
+  readonly trees = new Map<string, Entry[]>([[hashKey(emptyTreeHash), []]]);
   readonly files = new Map<string, Uint8Array>();
   readonly opened: Hash[] = [];
   batches = 0;
@@ -30,7 +37,10 @@ export class MemoryStore {
     return { hash, size: bytes.length };
   };
 
-  putTree = async (entries: readonly Entry[]): Promise<Hash> => this.addTree([...entries]);
+  /** Takes in trees that a merge handed back. */
+  addEncoded(trees: readonly { hash: Hash; encoded: Uint8Array }[]): void {
+    for (const { hash, encoded } of trees) this.trees.set(hashKey(hash), decodeTree(encoded));
+  }
 
   addTree(entries: Entry[]): Hash {
     const hash = treeHash(encodeTree(entries));

@@ -1,0 +1,183 @@
+/**
+ * Replays the merges of a git repository: `bun scripts/merge-replay.ts REPO [MERGES]`. For each it
+ * merges the parents with Pogo and with `git merge-tree --write-tree`, and compares: where git is
+ * clean the trees must be identical, where git conflicts the same paths must. Differences are
+ * listed with what explains them.
+ */
+import { mergeVersions, type History, type MergeResult } from "#core/merge.ts";
+import { GitObjects, runGit } from "./git-objects.ts";
+import { GitSnapshots } from "./git-snapshots.ts";
+
+type Version = { commit: string };
+type GitMerge = { isClean: boolean; tree: string; paths: Set<string>; notes: string };
+type Tally = {
+  merges: number;
+  agreed: number;
+  clean: number;
+  conflicted: number;
+  explained: Map<string, number>;
+  differences: string[];
+  ownMs: number;
+  gitMs: number;
+};
+
+const [repository, mergesText = "2000", onlyCommit] = process.argv.slice(2);
+if (!repository) throw new Error("usage: bun scripts/merge-replay.ts REPO [MERGES [COMMIT]]");
+await replay(repository, Number(mergesText));
+
+async function replay(repo: string, mergesWanted: number): Promise<void> {
+  await using objects = new GitObjects(repo);
+  const snapshots = new GitSnapshots(objects);
+  const merges = await listMerges(repo);
+  const step = Math.max(1, Math.floor(merges.length / mergesWanted));
+  const tally: Tally = {
+    merges: 0,
+    agreed: 0,
+    clean: 0,
+    conflicted: 0,
+    explained: new Map(),
+    differences: [],
+    ownMs: 0,
+    gitMs: 0,
+  };
+  for (let at = 0; at < merges.length && tally.merges < mergesWanted; at += step) {
+    const [commit, ours, theirs] = merges[at]!;
+    if (onlyCommit && !commit.startsWith(onlyCommit)) continue;
+    await replayMerge(repo, snapshots, tally, commit, ours, theirs);
+    snapshots.forgetSome();
+  }
+  report(tally);
+}
+
+async function listMerges(repo: string): Promise<[string, string, string][]> {
+  const args = ["rev-list", "--all", "--min-parents=2", "--max-parents=2", "--parents"];
+  const { output } = await runGit(["-C", repo, ...args]);
+  const lines = output.toString().trim().split("\n");
+  return lines.filter(Boolean).map((line) => line.split(" ") as [string, string, string]);
+}
+
+async function replayMerge(
+  repo: string,
+  snapshots: GitSnapshots,
+  tally: Tally,
+  commit: string,
+  ours: string,
+  theirs: string,
+): Promise<void> {
+  let started = performance.now();
+  const git = await mergeWithGit(repo, ours, theirs, []);
+  tally.gitMs += performance.now() - started;
+  if (!git) return;
+  const history: History<Version> = {
+    rootOf: (version) => snapshots.rootOf(version.commit),
+    basesOf: async (one, others) => {
+      const names = [one, ...others].map((version) => version.commit);
+      const args = ["-C", repo, "merge-base", "--all", ...names];
+      const { output } = await runGit(args, { allowed: [1] });
+      // Git lists the newest first.
+      const bases = output.toString().split("\n").filter(Boolean).reverse();
+      return bases.map((base) => ({ commit: base }));
+    },
+  };
+  started = performance.now();
+  const own = await mergeVersions(snapshots, history, { commit: ours }, { commit: theirs });
+  tally.ownMs += performance.now() - started;
+  tally.merges++;
+  if (git.isClean) tally.clean++;
+  else tally.conflicted++;
+  const difference = await compare(snapshots, git, own);
+  if (!difference) {
+    tally.agreed++;
+    return;
+  }
+  const reason = await explain(repo, snapshots, git, own, ours, theirs);
+  tally.explained.set(reason, (tally.explained.get(reason) ?? 0) + 1);
+  tally.differences.push(`${commit.slice(0, 12)} ${reason}: ${difference}`);
+}
+
+/** Merges with git; nothing when the repository lacks objects that git needs. */
+async function mergeWithGit(
+  repo: string,
+  ours: string,
+  theirs: string,
+  config: string[],
+): Promise<GitMerge | undefined> {
+  const options = config.flatMap((value) => ["-c", value]);
+  const args = ["merge-tree", "--write-tree", "-z", "--allow-unrelated-histories", ours, theirs];
+  const { code, output } = await runGit(["-C", repo, ...options, ...args], { allowed: [1, 128] });
+  if (code > 1) return undefined;
+  const text = output.toString("utf8");
+  const end = text.indexOf("\0");
+  const fields = text.slice(end + 1).split("\0");
+  const paths = new Set<string>();
+  let at = 0;
+  for (; at < fields.length && fields[at] !== ""; at++) {
+    const [info = "", path = ""] = fields[at]!.split("\t");
+    // Where a file was that both sides moved elsewhere, nothing is left to resolve.
+    if (!info.endsWith(" 1") || isListedAgain(fields, path)) paths.add(normalPath(path));
+  }
+  return {
+    isClean: code === 0,
+    tree: text.slice(0, end),
+    paths,
+    notes: fields.slice(at).join(" "),
+  };
+}
+
+function isListedAgain(fields: string[], path: string): boolean {
+  return fields.filter((field) => field.split("\t")[1] === path).length > 1;
+}
+
+/** Git moves a file that clashes with a directory aside, under the name of its side. */
+function normalPath(path: string): string {
+  return path.replace(/~[0-9a-f]{40}(_\d+)?$/, "");
+}
+
+async function compare(
+  snapshots: GitSnapshots,
+  git: GitMerge,
+  own: MergeResult,
+): Promise<string | undefined> {
+  if (git.isClean) {
+    if (own.conflicts.length > 0) return `git is clean, own conflicts ${own.conflicts.join(" ")}`;
+    const root = await snapshots.rootOfTree(git.tree);
+    const paths = await snapshots.differingPaths(root, own);
+    if (paths.length === 0) return undefined;
+    return `trees differ at ${paths.slice(0, 8).join(" ")}`;
+  }
+  const ownPaths = new Set(own.conflicts.map(normalPath));
+  const missing = [...git.paths].filter((path) => !ownPaths.has(path));
+  const more = [...ownPaths].filter((path) => !git.paths.has(path));
+  if (missing.length === 0 && more.length === 0 && ownPaths.size > 0) return undefined;
+  return `only git conflicts at [${missing.join(" ")}], only own at [${more.join(" ")}]`;
+}
+
+async function explain(
+  repo: string,
+  snapshots: GitSnapshots,
+  git: GitMerge,
+  own: MergeResult,
+  ours: string,
+  theirs: string,
+): Promise<string> {
+  const applied = await mergeWithGit(repo, ours, theirs, ["merge.directoryRenames=true"]);
+  if (applied && !(await compare(snapshots, applied, own))) {
+    return "as git with merge.directoryRenames=true";
+  }
+  if (git.notes.includes("directory rename split")) return "git cannot say where a directory went";
+  return "unexplained";
+}
+
+function report(tally: Tally): void {
+  const explained = [...tally.explained].filter(([reason]) => reason !== "unexplained");
+  const alike = explained.reduce((sum, [, count]) => sum + count, tally.agreed);
+  const share = (count: number) => ((count / Math.max(1, tally.merges)) * 100).toFixed(2);
+  console.log(`merges ${tally.merges}: ${tally.clean} clean in git, ${tally.conflicted} not`);
+  console.log(
+    `agreed ${tally.agreed} (${share(tally.agreed)} %), explained too: ${share(alike)} %`,
+  );
+  for (const [reason, count] of tally.explained) console.log(`  ${count} × ${reason}`);
+  for (const line of tally.differences) console.log(`- ${line.slice(0, 600)}`);
+  console.log(`time: own ${tally.ownMs.toFixed(0)} ms, git ${tally.gitMs.toFixed(0)} ms`);
+  if (tally.agreed < tally.merges * 0.99) process.exitCode = 1;
+}

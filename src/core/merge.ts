@@ -1,0 +1,169 @@
+/**
+ * Three-way merge of snapshots: by hash first, so that what did not change is never opened, then
+ * by file, following renames, then by lines. It never fails over a file: what it cannot merge
+ * becomes a conflict in the tree.
+ */
+import { hashKey, sha256, type Hash } from "./hash.ts";
+import { applyDecisions, type BuiltTree } from "./merge-apply.ts";
+import { mergeFile, type FileStore } from "./merge-file.ts";
+import { followRenames } from "./merge-rename.ts";
+import { virtualLeaf } from "./merge-virtual.ts";
+import {
+  cachedLoader,
+  equalLeaves,
+  walkVersions,
+  type Leaf,
+  type LeafEntry,
+  type Roots,
+  type SideName,
+} from "./merge-walk.ts";
+import { symlinkEscapes } from "./path.ts";
+import { loadEntries, type TreeLoader } from "./tree-diff.ts";
+import { decodeTree, type Entry } from "./tree.ts";
+
+/** Reads trees and files, and stores merged files; trees are handed back with the result. */
+export type MergeStore = FileStore & { loadTrees: TreeLoader };
+
+/** The merged root, the trees in it that are new, and the paths that this merge left open. */
+export type MergeResult = { root: Hash; trees: BuiltTree[]; conflicts: string[] };
+
+/** A history to merge in: what versions hold, and where they come from. */
+export type History<Version extends object> = {
+  rootOf: (version: Version) => Promise<Hash>;
+  /**
+   * All best common ancestors of one version and a merge of the others, oldest first. Versions
+   * that are bases of each other's must not be listed together.
+   */
+  basesOf: (one: Version, others: readonly Version[]) => Promise<Version[]>;
+};
+
+// Criss-cross histories make bases of bases; deeper ones than this are taken as they come.
+const virtualDepthMax = 20;
+
+/** Merges two snapshots that both began as `base`; undefined is the empty snapshot. */
+export async function mergeTrees(
+  store: MergeStore,
+  base: Hash | undefined,
+  ours: Hash | undefined,
+  theirs: Hash | undefined,
+): Promise<MergeResult> {
+  return await mergeRoots(store, { base, ours, theirs }, false);
+}
+
+/**
+ * Merges two versions. Several best common ancestors are merged first, to a virtual one, so that
+ * what was already decided in criss-cross merges is not asked again.
+ */
+export async function mergeVersions<Version extends object>(
+  store: MergeStore,
+  history: History<Version>,
+  ours: Version,
+  theirs: Version,
+): Promise<MergeResult> {
+  const overlay = overlayStore(store);
+  const bases = await history.basesOf(ours, [theirs]);
+  const base = await virtualRoot(overlay, history, bases, 0);
+  const roots = { base, ours: await history.rootOf(ours), theirs: await history.rootOf(theirs) };
+  return await mergeRoots({ ...overlay, putText: store.putText }, roots, false);
+}
+
+async function virtualRoot<Version extends object>(
+  store: OverlayStore,
+  history: History<Version>,
+  bases: readonly Version[],
+  depth: number,
+): Promise<Hash | undefined> {
+  const [first, ...rest] = bases;
+  if (first === undefined) return undefined;
+  let root = await history.rootOf(first);
+  if (depth >= virtualDepthMax) return root;
+  const merged = [first];
+  for (const next of rest) {
+    const below = await history.basesOf(next, merged);
+    const base = await virtualRoot(store, history, below, depth + 1);
+    const roots = { base, ours: root, theirs: await history.rootOf(next) };
+    const result = await mergeRoots(store, roots, true);
+    store.addTrees(result.trees);
+    root = result.root;
+    merged.push(next);
+  }
+  return root;
+}
+
+async function mergeRoots(
+  store: MergeStore,
+  roots: Roots,
+  isVirtual: boolean,
+): Promise<MergeResult> {
+  const loadTrees = cachedLoader(store.loadTrees);
+  const walk = await walkVersions(loadTrees, roots);
+  const hasEntry = (side: SideName, path: string) => isThere(loadTrees, roots[side], path);
+  await followRenames({ ...store, loadTrees }, walk, hasEntry);
+  const leaves = new Map<string, LeafEntry | undefined>();
+  const open = new Set<string>();
+  for (const [path, slot] of walk.slots) {
+    const merged = stayInside(path, await mergeFile(store, slot));
+    const isConflict = merged?.entry.kind === "conflict";
+    const leaf = isConflict && isVirtual ? await virtualLeaf(store, slot) : merged;
+    leaves.set(path, leaf?.entry);
+    const isFound = equalLeaves(merged, slot.ours) || equalLeaves(merged, slot.theirs);
+    if (isConflict && !isFound) open.add(path);
+  }
+  const decisions = { taken: walk.taken, leaves, open, isVirtual };
+  return await applyDecisions(loadTrees, roots.ours, decisions);
+}
+
+/** A link that moved could lead out of the repository: it may stay, but not as a link. */
+function stayInside(path: string, leaf: Leaf | undefined): Leaf | undefined {
+  if (leaf?.entry.kind !== "symlink" || !leaf.from) return leaf;
+  const { name, target } = leaf.entry;
+  if (!symlinkEscapes(path, target)) return leaf;
+  const term = { kind: "symlink", target } as const;
+  const bases = [{ ...term, path: leaf.from }];
+  return { entry: { kind: "conflict", name, sides: [term, undefined], bases } };
+}
+
+async function isThere(
+  loadTrees: TreeLoader,
+  root: Hash | undefined,
+  path: string,
+): Promise<boolean> {
+  let hash = root;
+  let found: Entry | undefined;
+  for (const name of path.split("/")) {
+    if (!hash) return false;
+    const [entries = []] = await loadEntries(loadTrees, [hash]);
+    found = entries.find((entry) => entry.name === name);
+    hash = found?.kind === "directory" ? found.hash : undefined;
+  }
+  return found !== undefined;
+}
+
+type OverlayStore = MergeStore & { addTrees: (trees: readonly BuiltTree[]) => void };
+
+/** Keeps what belongs to virtual bases in memory: nobody will ask for it again. */
+function overlayStore(store: MergeStore): OverlayStore {
+  const trees = new Map<string, readonly Entry[]>();
+  const texts = new Map<string, Uint8Array>();
+  return {
+    addTrees: (built) => {
+      for (const { hash, encoded } of built) trees.set(hashKey(hash), decodeTree(encoded));
+    },
+    loadTrees: async (hashes) => {
+      const missing = hashes.filter((hash) => !trees.has(hashKey(hash)));
+      const loaded = missing.length > 0 ? await store.loadTrees(missing) : new Map();
+      return new Map(
+        hashes.map((hash) => [
+          hashKey(hash),
+          trees.get(hashKey(hash)) ?? loaded.get(hashKey(hash)),
+        ]),
+      );
+    },
+    loadText: async (entry) => texts.get(hashKey(entry.hash)) ?? (await store.loadText(entry)),
+    putText: async (bytes) => {
+      const hash = sha256(bytes);
+      texts.set(hashKey(hash), bytes);
+      return { hash, size: bytes.length };
+    },
+  };
+}
