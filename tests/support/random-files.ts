@@ -1,6 +1,6 @@
 /** Random files: few names, so that snapshots share paths and change their kinds. */
 import { seededRandom } from "./random.ts";
-import type { Files } from "./workspace.ts";
+import { snapshotOf, type Files, type Snapshot } from "./workspace.ts";
 
 export type Random = {
   seed: number;
@@ -64,4 +64,20 @@ function randomFile(random: Random): Files[string] {
   if (kind === 0) return { link: random.pick(["a", "./b", "nowhere/at/all", "日本語"]) };
   const text = random.pick(["", "one\n", "two\n", "three", `${random.next(50)}\n`]);
   return kind <= 2 ? { run: text } : text;
+}
+
+/** One of a sequence of snapshots; its source has the objects of all of them. */
+export function seededSnapshot(seed: number, round: number): Snapshot {
+  const [previous, next] = [round - 1, round].map((number) =>
+    snapshotOf(randomFiles(randomFrom(seed * 1000 + number), 120)),
+  ) as [Snapshot, Snapshot];
+  return {
+    ...next,
+    async *fetch(wanted) {
+      for (const object of wanted) {
+        const source = next.has(object.hash) ? next : previous;
+        yield* source.fetch([object]);
+      }
+    },
+  };
 }

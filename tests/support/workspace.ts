@@ -60,6 +60,7 @@ export type Snapshot = {
   current: CurrentChange;
   trees: TreeSource;
   fetch: ObjectSource;
+  has(hash: Hash): boolean;
   files: Files;
 };
 
@@ -79,6 +80,7 @@ export function snapshotOf(files: Files): Snapshot {
         yield { hash, bytes };
       }
     },
+    has: (hash) => objects.has(hashKey(hash)),
     files,
   };
 }
