@@ -32,6 +32,10 @@ export class GitSnapshots implements MergeStore {
     return root;
   }
 
+  readBlob(oid: string): Promise<Uint8Array> {
+    return this.#objects.readBlob(oid);
+  }
+
   rootOfTree = async (oid: string): Promise<Hash> => toHash(oid);
 
   loadTrees = async (hashes: readonly Hash[]): Promise<Map<string, readonly Entry[]>> => {

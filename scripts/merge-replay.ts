@@ -9,7 +9,14 @@ import { GitObjects, runGit } from "./git-objects.ts";
 import { GitSnapshots } from "./git-snapshots.ts";
 
 type Version = { commit: string };
-type GitMerge = { isClean: boolean; tree: string; paths: Set<string>; notes: string };
+type GitMerge = {
+  isClean: boolean;
+  tree: string;
+  paths: Set<string>;
+  /** Contents of what conflicts, by path. */
+  stages: Map<string, string[]>;
+  notes: string;
+};
 type Tally = {
   merges: number;
   agreed: number;
@@ -80,7 +87,7 @@ async function replayMerge(
     },
   };
   started = performance.now();
-  const own = await mergeVersions(snapshots, history, { commit: ours }, { commit: theirs });
+  const own = await mergeVersions(snapshots, history, [{ commit: ours }, { commit: theirs }]);
   tally.ownMs += performance.now() - started;
   tally.merges++;
   if (git.isClean) tally.clean++;
@@ -91,6 +98,7 @@ async function replayMerge(
     return;
   }
   const reason = await explain(repo, snapshots, git, own, ours, theirs);
+  if (Bun.env["VERBOSE"]) console.log(`- ${commit.slice(0, 12)} ${reason}: ${difference}`);
   tally.explained.set(reason, (tally.explained.get(reason) ?? 0) + 1);
   tally.differences.push(`${commit.slice(0, 12)} ${reason}: ${difference}`);
 }
@@ -110,10 +118,12 @@ async function mergeWithGit(
   const end = text.indexOf("\0");
   const fields = text.slice(end + 1).split("\0");
   const paths = new Set<string>();
+  const stages = new Map<string, string[]>();
   let at = 0;
   for (; at < fields.length && fields[at] !== ""; at++) {
     const [info = "", path = ""] = fields[at]!.split("\t");
     // Where a file was that both sides moved elsewhere, nothing is left to resolve.
+    stages.set(path, [...(stages.get(path) ?? []), info.split(" ")[1] ?? ""]);
     if (!info.endsWith(" 1") || isListedAgain(fields, path)) paths.add(normalPath(path));
   }
   return {
@@ -164,8 +174,24 @@ async function explain(
   if (applied && !(await compare(snapshots, applied, own))) {
     return "as git with merge.directoryRenames=true";
   }
+  if (await onlyEndings(snapshots, git, own)) return "one side converted line endings";
   if (git.notes.includes("directory rename split")) return "git cannot say where a directory went";
   return "unexplained";
+}
+
+/** Tells whether git conflicts more only where the sides differ in how their lines end. */
+async function onlyEndings(
+  snapshots: GitSnapshots,
+  git: GitMerge,
+  own: MergeResult,
+): Promise<boolean> {
+  const more = [...git.paths].filter((path) => !own.conflicts.includes(path));
+  for (const path of more) {
+    const texts = (git.stages.get(path) ?? []).map((oid) => snapshots.readBlob(oid));
+    const hasCrlf = (await Promise.all(texts)).map((text) => Buffer.from(text).includes("\r\n"));
+    if (!hasCrlf.includes(true) || !hasCrlf.includes(false)) return false;
+  }
+  return more.length > 0;
 }
 
 function report(tally: Tally): void {

@@ -28,7 +28,10 @@ export const nameBytesMax = 255;
 export const pathBytesMax = 2048;
 
 /** Larger texts are data that nobody merges by lines: all three are held in memory to do so. */
-export const mergeTextBytesMax = 32 * mib;
+export const mergeTextBytesMax = 16 * mib;
+
+/** A text of more lines is not compared by lines: its lines' numbers alone take 100 MiB. */
+export const textLinesMax = 2_000_000;
 
 /** Deeper trees are nobody's source code; the bound keeps recursion shallow. */
 export const pathDepthMax = 256;

@@ -3,6 +3,7 @@ import { addConflicts, fromConflict, simplifyConflict, toConflict } from "./conf
 import type { Conflict, ConflictTerm } from "./conflict.ts";
 import { hashKey, type Hash } from "./hash.ts";
 import { mergeTextBytesMax } from "./limits.ts";
+import { mergeConverted } from "./merge-endings.ts";
 import { mergeTexts } from "./merge-text.ts";
 import { equalLeaves, type Leaf, type LeafEntry, type Slot } from "./merge-walk.ts";
 import type { TextLoader } from "./rename.ts";
@@ -105,7 +106,8 @@ async function mergeContents(
   );
   const [baseText, ourText, theirText] = texts;
   if (!baseText || !ourText || !theirText) return undefined;
-  const merged = mergeTexts(baseText, ourText, theirText);
+  const merged =
+    mergeTexts(baseText, ourText, theirText) ?? mergeConverted(baseText, ourText, theirText);
   return merged && (await store.putText(merged));
 }
 

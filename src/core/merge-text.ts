@@ -4,7 +4,8 @@
  * one of the sides as they are: endings, byte order marks, a missing final newline.
  */
 import { diffLines, type Edit } from "./diff.ts";
-import { lineRange, splitLines, textEncoding, type Lines } from "./text.ts";
+import { textLinesMax } from "./limits.ts";
+import { hasMoreLines, lineRange, splitLines, textEncoding, type Lines } from "./text.ts";
 
 /** A run of lines in one text. */
 export type LineRun = { start: number; count: number };
@@ -26,6 +27,7 @@ export function mergeLines(
   theirs: Uint8Array,
 ): MergedLines | undefined {
   const texts = [base, ours, theirs];
+  if (texts.some((text) => hasMoreLines(text, textLinesMax))) return undefined;
   const encodings = new Set(texts.filter((text) => text.length > 0).map(textEncoding));
   const [encoding = "bytes"] = encodings;
   if (encodings.size > 1 || encodings.has(undefined)) return undefined;

@@ -19,7 +19,7 @@ import {
 } from "./merge-walk.ts";
 import { symlinkEscapes } from "./path.ts";
 import { loadEntries, type TreeLoader } from "./tree-diff.ts";
-import { decodeTree, type Entry } from "./tree.ts";
+import { compareNames, decodeTree, type Entry } from "./tree.ts";
 
 /** Reads trees and files, and stores merged files; trees are handed back with the result. */
 export type MergeStore = FileStore & { loadTrees: TreeLoader };
@@ -51,20 +51,55 @@ export async function mergeTrees(
 }
 
 /**
- * Merges two versions. Several best common ancestors are merged first, to a virtual one, so that
- * what was already decided in criss-cross merges is not asked again.
+ * Merges two or more versions, one after the other. Several best common ancestors are merged
+ * first, to a virtual one, so that what was already decided in criss-cross merges is not asked
+ * again.
  */
 export async function mergeVersions<Version extends object>(
   store: MergeStore,
   history: History<Version>,
-  ours: Version,
-  theirs: Version,
+  versions: readonly [Version, ...Version[]],
 ): Promise<MergeResult> {
   const overlay = overlayStore(store);
-  const bases = await history.basesOf(ours, [theirs]);
-  const base = await virtualRoot(overlay, history, bases, 0);
-  const roots = { base, ours: await history.rootOf(ours), theirs: await history.rootOf(theirs) };
-  return await mergeRoots({ ...overlay, putText: store.putText }, roots, false);
+  const [first, ...rest] = versions;
+  let root = await history.rootOf(first);
+  const merged = [first];
+  const built = new Map<string, BuiltTree>();
+  const conflicts = new Set<string>();
+  for (const next of rest) {
+    const bases = await history.basesOf(next, merged);
+    const base = await virtualRoot(overlay, history, bases, 0);
+    const roots = { base, ours: root, theirs: await history.rootOf(next) };
+    const result = await mergeRoots({ ...overlay, putText: store.putText }, roots, false);
+    overlay.addTrees(result.trees);
+    for (const tree of result.trees) built.set(hashKey(tree.hash), tree);
+    for (const path of result.conflicts) conflicts.add(path);
+    root = result.root;
+    merged.push(next);
+  }
+  const open: string[] = [];
+  for (const path of conflicts) {
+    // A later side may have agreed with one of the earlier ones.
+    const entry = await entryAt(overlay.loadTrees, root, path);
+    if (entry?.kind === "conflict") open.push(path);
+  }
+  return { root, trees: reachable(built, root), conflicts: open.sort(compareNames) };
+}
+
+/** Trees of intermediate merges that the last one did without are left out. */
+function reachable(built: Map<string, BuiltTree>, root: Hash): BuiltTree[] {
+  const found: BuiltTree[] = [];
+  const visit = (hash: Hash): void => {
+    const tree = built.get(hashKey(hash));
+    if (!tree || !built.delete(hashKey(hash))) return;
+    for (const entry of decodeTree(tree.encoded)) {
+      const terms = entry.kind === "conflict" ? [...entry.sides, ...entry.bases] : [entry];
+      for (const term of terms) if (term?.kind === "directory") visit(term.hash);
+    }
+    found.push(tree);
+  };
+  visit(root);
+  return found;
 }
 
 async function virtualRoot<Version extends object>(
@@ -97,7 +132,9 @@ async function mergeRoots(
 ): Promise<MergeResult> {
   const loadTrees = cachedLoader(store.loadTrees);
   const walk = await walkVersions(loadTrees, roots);
-  const hasEntry = (side: SideName, path: string) => isThere(loadTrees, roots[side], path);
+  const hasEntry = async (side: SideName, path: string) => {
+    return (await entryAt(loadTrees, roots[side], path)) !== undefined;
+  };
   await followRenames({ ...store, loadTrees }, walk, hasEntry);
   const leaves = new Map<string, LeafEntry | undefined>();
   const open = new Set<string>();
@@ -123,20 +160,20 @@ function stayInside(path: string, leaf: Leaf | undefined): Leaf | undefined {
   return { entry: { kind: "conflict", name, sides: [term, undefined], bases } };
 }
 
-async function isThere(
+async function entryAt(
   loadTrees: TreeLoader,
   root: Hash | undefined,
   path: string,
-): Promise<boolean> {
+): Promise<Entry | undefined> {
   let hash = root;
   let found: Entry | undefined;
   for (const name of path.split("/")) {
-    if (!hash) return false;
+    if (!hash) return undefined;
     const [entries = []] = await loadEntries(loadTrees, [hash]);
     found = entries.find((entry) => entry.name === name);
     hash = found?.kind === "directory" ? found.hash : undefined;
   }
-  return found !== undefined;
+  return found;
 }
 
 type OverlayStore = MergeStore & { addTrees: (trees: readonly BuiltTree[]) => void };

@@ -3,10 +3,11 @@
  * bytes: its lines are the files' own, whatever their encoding.
  */
 import { diffLines, type Edit } from "./diff.ts";
+import { textLinesMax } from "./limits.ts";
 import { binaryPatch, gitHash } from "./patch-binary.ts";
 import { formatHunks } from "./patch-hunk.ts";
 import { similarity } from "./rename-similarity.ts";
-import { isText, splitLines, type Lines } from "./text.ts";
+import { hasMoreLines, isText, splitLines, type Lines } from "./text.ts";
 import type { Entry } from "./tree.ts";
 
 export type PatchMode = "100644" | "100755" | "120000";
@@ -157,6 +158,8 @@ function comparedLines({
   const oldBytes = old ? old.bytes : empty;
   const newBytes = next ? next.bytes : empty;
   if (!oldBytes || !newBytes || !isText(oldBytes) || !isText(newBytes)) return undefined;
+  if (hasMoreLines(oldBytes, textLinesMax) || hasMoreLines(newBytes, textLinesMax))
+    return undefined;
   const before = splitLines(oldBytes);
   const after = splitLines(newBytes);
   return { before, after, edits: diffLines(before, after) };

@@ -60,6 +60,16 @@ export function splitLines(bytes: Uint8Array, encoding: TextEncoding = "bytes"):
   return { bytes, starts: starts.subarray(0, count + 1), count };
 }
 
+/** Tells whether a text has more lines than `linesMax`, without listing them. */
+export function hasMoreLines(bytes: Uint8Array, linesMax: number): boolean {
+  if (bytes.length <= linesMax) return false;
+  let count = 0;
+  for (let at = bytes.indexOf(newline); at >= 0; at = bytes.indexOf(newline, at + 1)) {
+    if (++count > linesMax) return true;
+  }
+  return false;
+}
+
 /** Bytes of the lines from `start` up to, not including, `end`. */
 export function lineRange(lines: Lines, start: number, end: number): Uint8Array {
   return lines.bytes.subarray(lines.starts[start], lines.starts[end]);

@@ -65,6 +65,21 @@ describe("single files", () => {
     });
   });
 
+  test("edits follow a conversion of all line endings", async () => {
+    const edited = text(0, 9, { 7: "edited" });
+    const crlf = (lf: string) => lf.replaceAll("\n", "\r\n");
+    for (const [ours, theirs] of [
+      [crlf(text(0, 9)), edited],
+      [edited, crlf(text(0, 9))],
+      [crlf(text(0, 9, { 1: "too" })), edited],
+    ] as const) {
+      const both = ours.includes("too") ? text(0, 9, { 1: "too", 7: "edited" }) : edited;
+      expect(await merged({ f: text(0, 9) }, { f: ours }, { f: theirs })).toEqual({
+        f: JSON.stringify(crlf(both)),
+      });
+    }
+  });
+
   test("what cannot be merged becomes a conflict with all its sides", async () => {
     const base: Snapshot = {
       text: "b\n",
@@ -277,7 +292,7 @@ test("a criss-cross history does not ask again what its merges have decided", as
     ab: text(0, 20, { 5: "solved" }),
     ba: text(0, 20, { 5: "solved", 15: "more" }),
   };
-  const ancestors: Record<string, string[]> = { "ab ba": ["a", "b"], "b a": ["root"] };
+  const ancestors: Record<string, string[]> = { "ba ab": ["a", "b"], "b a": ["root"] };
   const history = {
     rootOf: async ({ name }: { name: string }) => store.add({ f: contents[name]! }),
     basesOf: async (one: { name: string }, others: readonly { name: string }[]) => {
@@ -285,7 +300,24 @@ test("a criss-cross history does not ask again what its merges have decided", as
       return ancestors[key]!.map((name) => ({ name }));
     },
   };
-  const result = await mergeVersions(store, history, { name: "ab" }, { name: "ba" });
+  const result = await mergeVersions(store, history, [{ name: "ab" }, { name: "ba" }]);
   expect(result.conflicts).toEqual([]);
   expect(hashKey(result.root)).toBe(hashKey(store.add({ f: contents["ba"]! })));
+});
+
+test("several versions merge one after the other, and only the last trees are handed back", async () => {
+  const store = new MemoryStore();
+  const base = { "d/f": text(0, 30), "e/g": "1\n" };
+  const roots = [5, 15, 25].map((line) => {
+    return { root: store.add({ ...base, "d/f": text(0, 30, { [line]: `edit ${line}` }) }) };
+  });
+  const history = {
+    rootOf: async ({ root }: { root: Hash }) => root,
+    basesOf: async () => [{ root: store.add(base) }],
+  };
+  const result = await mergeVersions(store, history, [roots[0]!, roots[1]!, roots[2]!]);
+  expect(result.conflicts).toEqual([]);
+  expect(result.trees).toHaveLength(2);
+  const edits = { 5: "edit 5", 15: "edit 15", 25: "edit 25" };
+  expect(hashKey(result.root)).toBe(hashKey(store.add({ ...base, "d/f": text(0, 30, edits) })));
 });
