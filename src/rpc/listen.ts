@@ -38,6 +38,8 @@ export type Listener = {
 const preface = Buffer.from("PRI * HTTP/2.0");
 // A connection that says nothing holds a descriptor.
 const silentMs = 10_000;
+// So does one that stops in the middle of a request.
+const webIdleMs = 30_000;
 
 /** Starts to listen. An address that cannot be had is a PogoError. */
 export async function listen({ host, port, services, http }: ListenOptions): Promise<Listener> {
@@ -51,7 +53,7 @@ export async function listen({ host, port, services, http }: ListenOptions): Pro
     rpc.addService(definition, implementation);
   }
   const injector = rpc.createConnectionInjector(ServerCredentials.createInsecure());
-  const web = createHttpServer({ requestTimeout: 30_000, headersTimeout: 10_000 }, http);
+  const web = createHttpServer(http);
   const open = new Set<Socket>();
 
   const server = createServer((socket) => {
@@ -68,6 +70,8 @@ export async function listen({ host, port, services, http }: ListenOptions): Pro
       if (first.subarray(0, length).equals(preface.subarray(0, length))) {
         injector.injectConnection(socket);
       } else {
+        // Bun's HTTP server holds connections that were given to it to no timeout of its own.
+        socket.setTimeout(webIdleMs, () => socket.destroy());
         web.emit("connection", socket);
       }
       socket.resume();
