@@ -122,14 +122,15 @@ async function mergeWithGit(
   let at = 0;
   for (; at < fields.length && fields[at] !== ""; at++) {
     const [info = "", path = ""] = fields[at]!.split("\t");
-    // Where a file was that both sides moved elsewhere, nothing is left to resolve.
     stages.set(path, [...(stages.get(path) ?? []), info.split(" ")[1] ?? ""]);
+    // Where a file was that both sides moved elsewhere, nothing is left to resolve.
     if (!info.endsWith(" 1") || isListedAgain(fields, path)) paths.add(normalPath(path));
   }
   return {
     isClean: code === 0,
     tree: text.slice(0, end),
     paths,
+    stages,
     notes: fields.slice(at).join(" "),
   };
 }
