@@ -1,6 +1,7 @@
 /** Builds the executable: `bun run build` writes dist/pogo for this machine. */
-import { mkdir, rm } from "node:fs/promises";
-import { basename, join } from "node:path";
+import { statSync } from "node:fs";
+import { mkdir, rename, rm } from "node:fs/promises";
+import { basename, dirname, join } from "node:path";
 
 import { writeEmbeddedTemplate } from "./embedded-template.ts";
 
@@ -22,8 +23,9 @@ export async function build(options: BuildOptions): Promise<{ nativeModules: str
   const result = await Bun.build({
     entrypoints: [
       join(directory, "src/main.ts"),
-      // A worker is not found by following imports.
+      // Workers are not found by following imports.
       join(directory, "src/server/db/embedded-worker.ts"),
+      join(directory, "src/client/working-copy/verify-worker.ts"),
     ],
     root: directory,
     minify: true,
@@ -55,17 +57,37 @@ export async function build(options: BuildOptions): Promise<{ nativeModules: str
     ],
   });
   for (const log of result.logs) console.error(String(log));
+  // The executable holds them as well.
+  for (const map of [
+    `${outfile.replace(/\.exe$/, "")}.map`,
+    join(dirname(outfile), "embedded-worker.js.map"),
+  ]) {
+    await rm(map, { force: true });
+  }
   return { nativeModules };
 }
 
-if (import.meta.main) {
+/** Builds dist/pogo unless it is newer than everything that it is made of; returns its path. */
+export async function buildForThisMachine({ always = false } = {}): Promise<string> {
   const outfile = join(root, "dist", process.platform === "win32" ? "pogo.exe" : "pogo");
+  if (!always && (await Bun.file(outfile).exists()) && isCurrent(outfile)) return outfile;
   await mkdir(join(root, "dist"), { recursive: true });
-  // Replaced rather than written into: it may be running.
-  await rm(outfile, { force: true });
   const startedMs = performance.now();
-  const { nativeModules } = await build({ outfile });
+  // Replaced rather than written into: it may be running.
+  const draft = `${outfile}.${process.pid}`;
+  const { nativeModules } = await build({ outfile: draft });
+  await rename(draft, outfile);
   const seconds = ((performance.now() - startedMs) / 1000).toFixed(1);
   const megabytes = Math.round(Bun.file(outfile).size / 1e6);
   console.log(`${outfile}: ${megabytes} MB in ${seconds} s, with ${nativeModules.join(", ")}`);
+  return outfile;
 }
+
+function isCurrent(outfile: string): boolean {
+  const { mtimeMs } = statSync(outfile);
+  const sources = new Bun.Glob("{src,sql}/**/*").scanSync({ cwd: root, absolute: true });
+  const inputs = [...sources, join(root, "package.json"), join(root, "bun.lock"), import.meta.path];
+  return inputs.every((path) => statSync(path).mtimeMs <= mtimeMs);
+}
+
+if (import.meta.main) await buildForThisMachine({ always: true });

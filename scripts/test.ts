@@ -1,0 +1,87 @@
+/**
+ * `npm test`: builds the executable, finds out what this machine offers, and runs the tests on
+ * what people run. What is missing is skipped loudly, or refused where CI is set.
+ *
+ *   --crash    the long run of tests/crash: 200 kills
+ *   --load     the long run of tests/load
+ *   FILE…      only these, and any option of `bun test`
+ */
+import { join } from "node:path";
+
+import { buildForThisMachine } from "./build.ts";
+import { postgresPrograms } from "./postgres.ts";
+
+const root = join(import.meta.dir, "..");
+const given = process.argv.slice(2);
+const isStrict = Boolean(process.env["CI"]);
+
+/** What some tests need, and what a machine that lacks it does not test. */
+const needs: { name: string; found: boolean; missing: string }[] = [
+  {
+    name: "PostgreSQL 15 or newer",
+    found: postgresPrograms() !== undefined,
+    missing: "a real PostgreSQL; the embedded one is tested",
+  },
+  {
+    name: "git",
+    found: Bun.which("git") !== null,
+    missing: "that diffs apply, and that ignore rules are git's",
+  },
+  {
+    name: "gnome-keyring-daemon and dbus-run-session",
+    found: Boolean(Bun.which("gnome-keyring-daemon") && Bun.which("dbus-run-session")),
+    missing: "the system's keyring",
+  },
+  { name: "bash", found: Bun.which("bash") !== null, missing: "completion in bash" },
+  { name: "zsh", found: Bun.which("zsh") !== null, missing: "completion in zsh" },
+  { name: "fish", found: Bun.which("fish") !== null, missing: "completion in fish" },
+];
+
+const absent = needs.filter(({ found }) => !found);
+for (const { name, missing } of absent) console.error(`SKIPPED for want of ${name}: ${missing}`);
+if (isStrict && absent.length > 0) {
+  console.error("CI is set: nothing may be skipped");
+  console.log("0 passed, 1 failed");
+  process.exit(1);
+}
+
+const program = await buildForThisMachine();
+const results = join(root, "dist", "test-results.xml");
+const child = Bun.spawn([process.execPath, "test", "--parallel", ...selection(), ...reporter()], {
+  cwd: root,
+  stdio: ["ignore", "inherit", "inherit"],
+  env: {
+    ...process.env,
+    POGO_TEST_PROGRAM: program,
+    ...(given.includes("--crash") && { POGO_TEST_KILLS: "200" }),
+    ...(given.includes("--load") && { POGO_TEST_LOAD: "full" }),
+  },
+});
+const exitCode = await child.exited;
+const { passed, failed, skipped } = await counts();
+for (const { name, missing } of absent) console.log(`SKIPPED for want of ${name}: ${missing}`);
+console.log(`${passed} passed, ${failed} failed${skipped > 0 ? `, ${skipped} skipped` : ""}`);
+process.exit(exitCode === 0 && failed > 0 ? 1 : exitCode);
+
+function reporter(): string[] {
+  return ["--reporter=junit", `--reporter-outfile=${results}`];
+}
+
+function selection(): string[] {
+  const others = given.filter((word) => word !== "--crash" && word !== "--load");
+  if (given.includes("--crash")) return ["tests/crash", "--timeout=3600000", ...others];
+  if (given.includes("--load")) return ["tests/load", "--timeout=3600000", ...others];
+  return others;
+}
+
+async function counts(): Promise<{ passed: number; failed: number; skipped: number }> {
+  const text = await Bun.file(results)
+    .text()
+    .catch(() => "");
+  const totals = /<testsuites [^>]*>/.exec(text)?.[0] ?? "";
+  const number = (name: string) => Number(new RegExp(` ${name}="(\\d+)"`).exec(totals)?.[1] ?? 0);
+  const [tests, failures, skipped] = [number("tests"), number("failures"), number("skipped")];
+  // A file that does not even load has no test case that could fail.
+  const failed = failures === 0 && exitCode !== 0 ? 1 : failures;
+  return { passed: tests - failures - skipped, failed, skipped };
+}
