@@ -10,15 +10,18 @@
  */
 import { dlopen, ptr } from "bun:ffi";
 import { assert } from "#core/errors.ts";
-import { closeSync, lstatSync, openSync, readdirSync, type BigIntStats } from "node:fs";
+import { closeSync, fstatSync, lstatSync, openSync, readdirSync, type BigIntStats } from "node:fs";
 
 /** Words of a stat, in this order: mode, size, inode (low, high each), mtime and ctime (s, ns). */
 export const statWords = 9;
 
 export type EntryKind = "file" | "directory" | "symlink" | "other";
 
-/** A directory's entries but for "." and "..". A name that is not UTF-8 has no `name`. */
-export type Listing = { name: string | undefined; bytes: Uint8Array; kind: EntryKind }[];
+/**
+ * A directory's entries but for "." and "..". A name that is not UTF-8 is no text: its `name` has
+ * replacement characters and names nothing.
+ */
+export type Listing = { name: string; isText: boolean; kind: EntryKind }[];
 
 /** Looks at what stands below one root. Paths are relative to it; the root itself is ".". */
 export type DirectoryReader = Disposable & {
@@ -51,6 +54,19 @@ export function openDirectoryReader(root: string): DirectoryReader {
   return calls ? directReader(calls, root) : portableReader(root);
 }
 
+/** Writes the stat of an open file, as `DirectoryReader.stat` would. */
+export function statDescriptor(descriptor: number, out: Uint32Array): void {
+  const calls = systemCalls();
+  if (
+    calls &&
+    calls.statx(descriptor, emptyPathAddress, atEmptyPath, statxBasic, rawAddress) === 0
+  ) {
+    unpackStatx(raw, out, 0);
+  } else {
+    packStat(fstatSync(descriptor, { bigint: true }), out);
+  }
+}
+
 /** The reader that needs nothing but `node:fs`. */
 export function portableReader(root: string): DirectoryReader {
   return {
@@ -77,14 +93,14 @@ function listPortably(path: string): Listing {
     if (entry.isFile()) kind = "file";
     else if (entry.isDirectory()) kind = "directory";
     else if (entry.isSymbolicLink()) kind = "symlink";
-    return { name: entry.name, bytes: Buffer.from(entry.name), kind };
+    return { name: entry.name, isText: true, kind };
   });
 }
 
 function listBytes(path: string): Listing {
   return readdirSync(path, { encoding: "buffer" }).map((bytes) => {
     const { mode } = lstatSync(Buffer.concat([Buffer.from(`${path}/`), bytes]));
-    return { name: decode(bytes), bytes, kind: kindOfMode(mode) };
+    return { name: bytes.toString(), isText: isUtf8(bytes), kind: kindOfMode(mode) };
   });
 }
 
@@ -115,7 +131,13 @@ type SystemCalls = {
   statx(directory: number, path: number, flags: number, mask: number, out: number): number;
 };
 
+// Over an ArrayBuffer from the start: what a small array points to may move later.
+const raw = new Uint32Array(new ArrayBuffer(256));
+const rawAddress = ptr(raw);
+const emptyPath = new Uint8Array(new ArrayBuffer(1));
+const emptyPathAddress = ptr(emptyPath);
 const atNoFollow = 0x100;
+const atEmptyPath = 0x1000;
 const statxDontSync = 0x4000;
 const statxBasic = 0x7ff;
 const isArm = process.arch === "arm64";
@@ -149,11 +171,8 @@ function loadSystemCalls(): SystemCalls | undefined {
 }
 
 function directReader(calls: SystemCalls, root: string): DirectoryReader {
-  // Over an ArrayBuffer from the start: what a small array points to may move later.
-  const buffer = new Uint8Array(new ArrayBuffer(listingBytes));
+  const buffer = Buffer.from(new ArrayBuffer(listingBytes));
   const bufferAddress = ptr(buffer);
-  const raw = new Uint32Array(new ArrayBuffer(256));
-  const rawAddress = ptr(raw);
   const rootPath = Buffer.from(`${root}\0`);
   const rootDescriptor = calls.openat(-100, ptr(rootPath), openPathFlags, 0);
   // Whatever is wrong with the root, `node:fs` says it better.
@@ -196,16 +215,7 @@ function directReader(calls: SystemCalls, root: string): DirectoryReader {
     for (let index = 0; index < count; index++, offset += statWords) {
       const end = paths.indexOf(0, start);
       if (calls.statx(rootDescriptor, address + start, flags, statxBasic, rawAddress) === 0) {
-        // struct statx: one layout on every architecture.
-        out[offset] = raw[7]! & 0xffff;
-        out[offset + 1] = raw[10]!;
-        out[offset + 2] = raw[11]!;
-        out[offset + 3] = raw[8]!;
-        out[offset + 4] = raw[9]!;
-        out[offset + 5] = raw[28]!;
-        out[offset + 6] = raw[30]!;
-        out[offset + 7] = raw[24]!;
-        out[offset + 8] = raw[26]!;
+        unpackStatx(raw, out, offset);
       } else {
         const path = Buffer.from(paths.subarray(start, end)).toString();
         writeStat(absolute(root, path), out, offset);
@@ -217,8 +227,21 @@ function directReader(calls: SystemCalls, root: string): DirectoryReader {
   return { list, stat, [Symbol.dispose]: () => void calls.close(rootDescriptor) };
 }
 
+// struct statx has one layout on every architecture.
+function unpackStatx(statx: Uint32Array, out: Uint32Array, offset: number): void {
+  out[offset] = statx[7]! & 0xffff;
+  out[offset + 1] = statx[10]!;
+  out[offset + 2] = statx[11]!;
+  out[offset + 3] = statx[8]!;
+  out[offset + 4] = statx[9]!;
+  out[offset + 5] = statx[28]!;
+  out[offset + 6] = statx[30]!;
+  out[offset + 7] = statx[24]!;
+  out[offset + 8] = statx[26]!;
+}
+
 function readEntries(
-  buffer: Uint8Array,
+  buffer: Buffer,
   size: number,
   listing: Listing,
   kindOf: (nameOffset: number) => EntryKind,
@@ -231,17 +254,19 @@ function readEntries(
     offset += length;
     const isDot = buffer[start] === 46;
     if (isDot && (end === start + 1 || (end === start + 2 && buffer[start + 1] === 46))) continue;
-    const bytes = buffer.slice(start, end);
     const kind = type === 0 ? kindOf(start) : kindOfMode(type << 12);
-    listing.push({ name: decode(bytes), bytes, kind });
+    const name = buffer.toString("utf8", start, end);
+    const isText = !name.includes("\ufffd") || isUtf8(buffer.subarray(start, end));
+    listing.push({ name, isText, kind });
   }
 }
 
-function decode(bytes: Uint8Array): string | undefined {
+function isUtf8(bytes: Uint8Array): boolean {
   try {
-    return decoder.decode(bytes);
+    decoder.decode(bytes);
+    return true;
   } catch {
-    return undefined;
+    return false;
   }
 }
 

@@ -17,6 +17,10 @@ export type Outline = {
   marked: Map<string, Set<string>>;
 };
 
+const workerPath = Bun.isStandaloneExecutable
+  ? "./src/client/working-copy/verify-worker.ts"
+  : "./verify-worker.ts";
+
 // Below this a thread takes longer to start than the work takes.
 const threadedRowsMin = 600;
 
@@ -31,7 +35,7 @@ export function outlineBase(
   const job = verifyJob(last, generation);
   let worker: Worker | undefined;
   if (last >= threadedRowsMin && availableParallelism() > 1) {
-    worker = new Worker(new URL("./verify-worker.ts", import.meta.url), {
+    worker = new Worker(new URL(workerPath, import.meta.url), {
       workerData: { root, control, job },
     });
     // Without the thread the work is done here: whatever keeps it from starting is no failure.

@@ -3,23 +3,16 @@
  * read again, and after a few times refused: what is sent is what stood on the disk at one moment.
  * Nothing here needs the working copy's state, so that it can run in any thread.
  */
-import {
-  closeSync,
-  constants,
-  fstatSync,
-  lstatSync,
-  openSync,
-  readlinkSync,
-  readSync,
-} from "node:fs";
+import { closeSync, constants, openSync, readlinkSync, readSync } from "node:fs";
 import { PogoError } from "#core/errors.ts";
 import { sha256, sha256Stream, type Hash } from "#core/hash.ts";
-import { packStat, statWords } from "#native/directory.ts";
+import { kindOfMode, statDescriptor, statWords } from "#native/directory.ts";
 import { equalStats, isExecutable, statSize, type Stat } from "./stat.ts";
 
 export type ReadFile = { bytes: Uint8Array; stat: Stat; executable: boolean };
 export type HashedFile = { hash: Hash; size: number; stat: Stat; executable: boolean };
 
+const statAfter: Stat = new Uint32Array(statWords);
 const attemptsMax = 5;
 const pieceBytes = 1024 * 1024;
 // Without O_NONBLOCK a fifo that took the file's place would hang us.
@@ -28,7 +21,7 @@ const openFlags = constants.O_RDONLY | (constants.O_NOFOLLOW ?? 0) | (constants.
 /** Reads a whole file, which the caller knows to be small enough to hold. */
 export function readWorkingFile(root: string, path: string): ReadFile {
   return readSteadily(root, path, (descriptor, stat) => {
-    const bytes = new Uint8Array(statSize(stat));
+    const bytes: Uint8Array = Buffer.allocUnsafeSlow(statSize(stat));
     let filled = 0;
     while (filled < bytes.length) {
       const count = readSync(descriptor, bytes, filled, bytes.length - filled, filled);
@@ -74,7 +67,7 @@ export type OpenFile = Disposable & {
 export function openWorkingFile(root: string, path: string): OpenFile {
   const descriptor = openFile(root, path);
   try {
-    const stat = statOpen(descriptor, root, path);
+    const stat = statOpen(descriptor, path);
     const size = statSize(stat);
     return {
       size,
@@ -87,7 +80,7 @@ export function openWorkingFile(root: string, path: string): OpenFile {
           if (!readExactly(descriptor, part, offset)) throw changing(path);
           yield part;
         }
-        if (!isUnchanged(descriptor, root, path, stat)) throw changing(path);
+        if (!isUnchanged(descriptor, stat)) throw changing(path);
       },
       [Symbol.dispose]: () => closeSync(descriptor),
     };
@@ -130,9 +123,9 @@ function readSteadily<T>(
   for (let attempt = 0; attempt < attemptsMax; attempt++) {
     const descriptor = openFile(root, path);
     try {
-      const stat = statOpen(descriptor, root, path);
+      const stat = statOpen(descriptor, path);
       const result = read(descriptor, stat);
-      if (result !== undefined && isUnchanged(descriptor, root, path, stat)) return result;
+      if (result !== undefined && isUnchanged(descriptor, stat)) return result;
     } finally {
       closeSync(descriptor);
     }
@@ -148,27 +141,18 @@ function openFile(root: string, path: string): number {
   }
 }
 
-function statOpen(descriptor: number, root: string, path: string): Stat {
+function statOpen(descriptor: number, path: string): Stat {
   const stat = new Uint32Array(statWords);
-  const { mode } = packed(fstatSync(descriptor, { bigint: true }), stat);
-  if ((mode & 0o170000) !== 0o100000) throw changing(`${root}/${path}`);
+  statDescriptor(descriptor, stat);
+  if (kindOfMode(stat[0]!) !== "file") throw changing(path);
   return stat;
 }
 
-// By its name too: a file that was replaced meanwhile is whole, but no longer what stands there.
-function isUnchanged(descriptor: number, root: string, path: string, stat: Stat): boolean {
-  const after = new Uint32Array(statWords);
-  packStat(fstatSync(descriptor, { bigint: true }), after);
-  if (!equalStats(stat, 0, after, 0)) return false;
-  const named = lstatSync(`${root}/${path}`, { bigint: true, throwIfNoEntry: false });
-  if (!named) return false;
-  packStat(named, after);
-  return equalStats(stat, 0, after, 0);
-}
-
-function packed(source: Parameters<typeof packStat>[0], out: Stat): { mode: number } {
-  packStat(source, out);
-  return { mode: out[0]! };
+// A file that was replaced meanwhile is whole and consistent: what stands in its place now has
+// another stat, and is found by the next scan.
+function isUnchanged(descriptor: number, stat: Stat): boolean {
+  statDescriptor(descriptor, statAfter);
+  return equalStats(stat, 0, statAfter, 0);
 }
 
 function readExactly(descriptor: number, into: Uint8Array, offset: number): boolean {

@@ -26,6 +26,7 @@ export type ChangedFile = {
   executable: boolean;
   size: number;
   hash: Hash | undefined;
+  /** What it was when it was hashed. */
   stat: Stat;
 };
 
@@ -99,8 +100,10 @@ export function scan(workspace: Workspace, { includeIgnored = false }: ScanOptio
   result.root = visitRoot(visit);
   refuse(visit.offences);
   result.differences.sort((a, b) => compareNames(a.path, b.path));
-  const differing = new Set(result.differences.map(({ path }) => path));
-  learned.forgotten = [...modified.keys()].filter((path) => !differing.has(path));
+  if (modified.size > 0) {
+    const differing = new Set(result.differences.map(({ path }) => path));
+    learned.forgotten = [...modified.keys()].filter((path) => !differing.has(path));
+  }
   saveLearned(state, learned, generation);
   return result;
 }

@@ -24,7 +24,8 @@ import { withoutParent, type IgnoreRules } from "./ignore.ts";
 import type { Outline } from "./outline.ts";
 import { hashWorkingFile, readLink, readWorkingFile, unreadable } from "./read.ts";
 import type { ChangedFile, Difference, Offence, VisitedDirectory } from "./scan.ts";
-import { bytesToStat, equalStats, isExecutable, isSettled, statSize } from "./stat.ts";
+import { bytesToStat, equalStats, isExecutable, isSettled } from "./stat.ts";
+import { statSize, untrustedStat } from "./stat.ts";
 import type { Clock, Stat } from "./stat.ts";
 
 /** A directory that differs from the base: what its tree will be made of. */
@@ -198,7 +199,7 @@ function openPlace(
 ): Place {
   const names = new Set<string>();
   for (const { name, kind } of listing) {
-    if (kind === "file" && name !== undefined && ignoreFiles.includes(name)) names.add(name);
+    if (kind === "file" && ignoreFiles.includes(name)) names.add(name);
   }
   const own = context(visit, path, above, undefined, () =>
     ignoreFiles.filter((name) => names.has(name)),
@@ -227,9 +228,9 @@ function openPlace(
 function visitEntries(place: Place, listing: Listing): void {
   const { visit, path, base } = place;
   const files: { name: string; child: string; kind: EntryKind }[] = [];
-  for (const { name, bytes, kind } of listing) {
-    if (name === undefined) {
-      visitUnnameable(place, Buffer.from(bytes).toString());
+  for (const { name, isText, kind } of listing) {
+    if (!isText) {
+      visitUnnameable(place, name);
       continue;
     }
     if (foreignNames.has(name)) continue;
@@ -248,16 +249,14 @@ function visitEntries(place: Place, listing: Listing): void {
     if (!isDirectory) files.push({ name, child, kind });
     else visitSubdirectory(place, name, child, false);
   }
-  const stats = statPaths(
-    visit,
-    files.map(({ child }) => child),
-  );
+  const paths = files.map(({ child }) => child);
+  const stats = statPaths(visit, paths).slice(0, files.length * statWords);
   for (const [index, { name, child, kind }] of files.entries()) {
-    const stat = stats.slice(index * statWords, (index + 1) * statWords);
-    if (stat[0] === 0) continue;
-    if (kindOfMode(stat[0]!) !== kind) throw changedKind(child);
-    if (kind === "file") compareFile(place, name, child, stat);
-    else if (kind === "symlink") compareLink(place, name, child, stat);
+    const at = index * statWords;
+    if (stats[at] === 0) continue;
+    if (kindOfMode(stats[at]!) !== kind) throw changedKind(child);
+    if (kind === "file") compareFile(place, name, child, stats, at);
+    else if (kind === "symlink") compareLink(place, name, child, stats.slice(at, at + statWords));
     else refuse(place, child, "is a socket, a pipe or a device");
   }
 }
@@ -298,27 +297,29 @@ function keepEntry(place: Place, name: string): { entry: Entry; index: number } 
   return known;
 }
 
-function compareFile(place: Place, name: string, path: string, stat: Stat): void {
+function compareFile(
+  place: Place,
+  name: string,
+  path: string,
+  stats: Uint32Array,
+  at: number,
+): void {
   const { visit, base } = place;
   const known = base.get(name);
   const before = known?.entry.kind === "directory" ? undefined : known?.entry;
-  const executable = isExecutable(stat[0]!);
+  const executable = isExecutable(stats[at]!);
   if (known && before?.kind === "file" && before.executable === executable) {
-    if (isSameFile(place, path, before, known.index, stat)) return void keepEntry(place, name);
+    const isSame = isSameFile(place, path, before, known.index, stats.slice(at, at + statWords));
+    if (isSame) return void keepEntry(place, name);
   }
   if (!before) checkName(place, name, path);
-  const file: ChangedFile = {
-    kind: "file",
-    name,
-    executable,
-    size: statSize(stat),
-    hash: undefined,
-    stat,
-  };
+  const size = statSize(stats, at);
+  const stat = untrustedStat;
+  const file: ChangedFile = { kind: "file", name, executable, size, hash: undefined, stat };
   const hashed = visit.learned.modified.get(path) ?? visit.modified.get(path);
-  if (hashed && equalStats(hashed.stat, 0, stat, 0)) {
-    file.hash = hashed.hash;
-  } else if (before?.kind === "file" && before.size === file.size) {
+  if (hashed && equalStats(hashed.stat, 0, stats, at)) {
+    Object.assign(file, { hash: hashed.hash, stat: hashed.stat });
+  } else if (before?.kind === "file" && before.size === size) {
     // Only its mode may have changed.
     hashFile(place, path, file);
   }
@@ -418,7 +419,7 @@ function checkName(place: Place, name: string, path: string): void {
   if (isLong && Buffer.byteLength(path) > pathBytesMax) {
     return refuse(place, path, `is longer than ${pathBytesMax} bytes`);
   }
-  if (path.split("/").length > pathDepthMax) {
+  if (path.length > pathDepthMax && path.split("/").length > pathDepthMax) {
     return refuse(place, path, `is deeper than ${pathDepthMax} directories`);
   }
   if (!isLong && plainName.test(name)) return;
