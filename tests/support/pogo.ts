@@ -1,6 +1,6 @@
 /** Runs the real program as a user with an empty home. */
 import { mkdirSync } from "node:fs";
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 
 import { temporaryDirectory } from "./postgres.ts";
 
@@ -15,6 +15,8 @@ export type RunOptions = {
 
 export type Pogo = Disposable & {
   home: string;
+  /** Variables that a command gets. */
+  environment: Record<string, string>;
   /** Runs a command, whatever comes of it. */
   run(args: string[], options?: RunOptions): Promise<Outcome>;
   /** Runs a command that must succeed, and returns what it printed. */
@@ -29,7 +31,7 @@ const root = join(import.meta.dir, "../..");
 
 /** The program: from its source, or the executable that POGO_TEST_PROGRAM names. */
 export const program: string[] = process.env["POGO_TEST_PROGRAM"]
-  ? [process.env["POGO_TEST_PROGRAM"]]
+  ? [resolve(process.env["POGO_TEST_PROGRAM"])]
   : [process.execPath, join(root, "src/main.ts")];
 
 /** Makes a user: nothing of who runs the tests shows, and there is no keyring. */
@@ -66,6 +68,7 @@ export function openPogo(environment: Record<string, string> = {}): Pogo {
 
   return {
     home,
+    environment: { ...userEnvironment(home), ...environment },
     run,
     ok,
     json: async (args, options) => JSON.parse(await ok([...args, "--json"], options)),
