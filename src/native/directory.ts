@@ -131,11 +131,11 @@ type SystemCalls = {
   statx(directory: number, path: number, flags: number, mask: number, out: number): number;
 };
 
-// Over an ArrayBuffer from the start: what a small array points to may move later.
-const raw = new Uint32Array(new ArrayBuffer(256));
+// Over an ArrayBuffer from the start: what a small array points to may move later. Behind the
+// 256 bytes of a struct statx stands a NUL: an empty path.
+const raw = new Uint32Array(new ArrayBuffer(260));
 const rawAddress = ptr(raw);
-const emptyPath = new Uint8Array(new ArrayBuffer(1));
-const emptyPathAddress = ptr(emptyPath);
+const emptyPathAddress = rawAddress + 256;
 const atNoFollow = 0x100;
 const atEmptyPath = 0x1000;
 const statxDontSync = 0x4000;
