@@ -63,7 +63,7 @@ export function openContext(globals: Globals, interruption: Interruption): Conte
   };
 }
 
-/** Decides on color for one stream: what the command line says, else NO_COLOR, else the terminal. */
+/** Decides on color for one stream: by the command line, else by NO_COLOR and the terminal. */
 export function wantsColor(
   { color }: Pick<Globals, "color">,
   environment: Environment,

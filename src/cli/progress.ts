@@ -1,4 +1,4 @@
-/** Progress of long work: one line on stderr, on a terminal only, rewritten at most ten times a second. */
+/** Progress of long work: one line on stderr, on a terminal only, redrawn ten times a second. */
 import { printable, writeStderr } from "./output.ts";
 
 /** What was done of a job, or is to be done: either measure may be missing. */
