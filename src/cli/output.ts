@@ -162,8 +162,8 @@ function escapeControl(character: string): string {
 function toJson(value: unknown): string {
   // JSON escapes the other controls itself.
   return JSON.stringify(value).replace(
-    /[\u007f-\u009f]/g,
-    (character) => `\\u00${character.charCodeAt(0).toString(16)}`,
+    /[\u007f-\u009f\u202a-\u202e\u2066-\u2069]/g,
+    (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`,
   );
 }
 

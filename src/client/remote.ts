@@ -6,11 +6,13 @@ import {
   treeBytesMax,
 } from "#core/limits.ts";
 import type { Hash } from "#core/hash.ts";
+import { compareNames } from "#core/tree.ts";
 import { BookmarkServiceService as Bookmarks, type Bookmark } from "#gen/pogo/v1/bookmark.ts";
 import { ChangeServiceService as Changes, type RemoveChangeResponse } from "#gen/pogo/v1/change.ts";
 import type { Change } from "#gen/pogo/v1/common.ts";
 import { PullServiceService as Pull } from "#gen/pogo/v1/pull.ts";
 import {
+  CommitOutcome,
   PushServiceService as Push,
   type CommitRequest,
   type CommitResponse,
@@ -20,6 +22,7 @@ import { RepositoryServiceService as Repositories } from "#gen/pogo/v1/repositor
 import type { Repository } from "#gen/pogo/v1/repository.ts";
 import { fromParts, toParts, type Blob } from "#rpc/blobs.ts";
 import type { Channel } from "#rpc/channel.ts";
+import { askedObjects, checkChange, namedTrees, present, wrong } from "./received.ts";
 
 export type Remote = ReturnType<typeof openRemote>;
 
@@ -70,13 +73,14 @@ export function openRemote(channel: Channel, repository: string, signal?: AbortS
     for (let start = 0; start < hashes.length; start += hashesPerRequestMax) {
       const page = hashes.slice(start, start + hashesPerRequestMax);
       const request = { repository, hashes: page };
-      yield* fromParts(channel.serverStream(Pull.getObjects, request, settings), encodedBytesMax);
+      const messages = channel.serverStream(Pull.getObjects, request, settings);
+      yield* askedObjects(page, fromParts(messages, encodedBytesMax, "corrupt"));
     }
   }
 
   async function getChange(revision: string): Promise<Change> {
     const { change } = await channel.unary(Query.getChange, { repository, revision }, settings);
-    return present(change);
+    return checkChange(change);
   }
 
   async function* listChanges(query: {
@@ -85,17 +89,25 @@ export function openRemote(channel: Channel, repository: string, signal?: AbortS
     limit: number;
   }): AsyncGenerator<Change> {
     const request = { repository, ...query };
+    let listed = 0;
     for await (const page of channel.serverStream(Query.listChanges, request, settings)) {
-      yield* page.changes;
+      for (const change of page.changes) {
+        if (query.limit > 0 && listed++ === query.limit) return;
+        yield checkChange(change);
+      }
     }
   }
 
   async function* listBookmarks(): AsyncGenerator<Bookmark> {
     for (let after = "", more = true; more;) {
       const page = await channel.unary(Bookmarks.listBookmarks, { repository, after }, settings);
-      yield* page.bookmarks;
-      more = page.more;
-      after = page.bookmarks.at(-1)?.name ?? "";
+      for (const bookmark of page.bookmarks) {
+        if (compareNames(after, bookmark.name) >= 0) throw wrong("lists bookmarks in circles");
+        checkChange(bookmark.change);
+        yield bookmark;
+        after = bookmark.name;
+      }
+      more = page.more && page.bookmarks.length > 0;
     }
   }
 
@@ -110,21 +122,24 @@ export function openRemote(channel: Channel, repository: string, signal?: AbortS
       channel.clientStream(Push.putObjects, withRepository(blobs), settings),
     putTrees: (blobs: AsyncIterable<Blob> | Iterable<Blob>) =>
       channel.clientStream(Push.putTrees, withRepository(blobs), settings),
-    commit: (request: CommitArguments): Promise<CommitResponse> =>
-      channel.unary(
-        Push.commit,
-        { repository, ...request },
-        { ...settings, deadlineMs: commitDeadlineMs },
-      ),
+    commit: async (request: CommitArguments): Promise<CommitResponse> => {
+      const asked = { repository, ...request };
+      const timed = { ...settings, deadlineMs: commitDeadlineMs };
+      const answer = await channel.unary(Push.commit, asked, timed);
+      checkChange(answer.change);
+      if (answer.outcome === CommitOutcome.COMMIT_OUTCOME_DIVERGED) checkChange(answer.current);
+      return answer;
+    },
     getTrees: (root: Hash, held: Hash | undefined): AsyncGenerator<Blob> => {
       const request = { repository, root, held: held ?? new Uint8Array() };
-      return fromParts(channel.serverStream(Pull.getTrees, request, settings), treeBytesMax);
+      const messages = channel.serverStream(Pull.getTrees, request, settings);
+      return namedTrees(root, fromParts(messages, treeBytesMax, "corrupt"));
     },
     getEntry: (revision: string, path: string): Promise<GetEntryResponse> =>
       channel.unary(Query.getEntry, { repository, revision, path }, settings),
     describeChange: async (revision: string, description: string): Promise<Change> => {
       const request = { repository, requestId: newRequestId(), revision, description };
-      return present((await channel.unary(Changes.describeChange, request, settings)).change);
+      return checkChange((await channel.unary(Changes.describeChange, request, settings)).change);
     },
     removeChange: (revision: string): Promise<RemoveChangeResponse> => {
       const request = { repository, requestId: newRequestId(), revision };
@@ -158,9 +173,4 @@ export function openRemote(channel: Channel, repository: string, signal?: AbortS
       return present(answer.repository);
     },
   };
-}
-
-function present<T>(message: T | undefined): T {
-  if (message === undefined) throw new Error("the server left out a part of its answer");
-  return message;
 }

@@ -1,5 +1,5 @@
 /** Blobs on a stream: cut into parts for messages, put together again within bounds. */
-import { PogoError } from "#core/errors.ts";
+import { PogoError, type ErrorCode } from "#core/errors.ts";
 import { equalHashes, toHex, type Hash } from "#core/hash.ts";
 import { frameBytes } from "#core/limits.ts";
 import type { BlobPart } from "#gen/pogo/v1/common.ts";
@@ -33,12 +33,15 @@ export async function* toParts(blobs: Blobs): AsyncGenerator<BlobPart[]> {
 
 /**
  * Puts blobs together from the parts of messages. A blob larger than the bound, parts out of order
- * or a stream that ends within a blob are usage errors.
+ * or a stream that ends within a blob are usage errors, or another code: what a client got wrong
+ * is its usage, and what a server did is not.
  */
 export async function* fromParts(
   messages: AsyncIterable<{ parts: BlobPart[] }>,
   bytesMax: number,
+  code: ErrorCode = "usage",
 ): AsyncGenerator<Blob> {
+  const malformed = (what: string) => new PogoError(code, `malformed stream: ${what}`);
   let open: { blob: Blob; filled: number } | undefined;
   for await (const { parts } of messages) {
     for (const { hash, total, offset, data } of parts) {
@@ -68,8 +71,4 @@ export async function* fromParts(
     }
   }
   if (open) throw malformed(`${toHex(open.blob.hash)} is cut off`);
-}
-
-function malformed(what: string): PogoError {
-  return new PogoError("usage", `malformed stream: ${what}`);
 }

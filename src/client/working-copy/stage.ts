@@ -65,7 +65,11 @@ export async function* stageSteps(
       const same = files.get(hashKey(hash));
       if (!same) throw new PogoError("corrupt", `the server sent ${toHex(hash)} unasked`);
       files.delete(hashKey(hash));
-      if (inspectObject(bytes).codec === "chunks") {
+      const { codec, rawSize } = inspectObject(bytes);
+      if (codec === "chunks") {
+        // Before a disk is filled with what turns out to be too much.
+        const wrongly = same.find(({ after }) => after?.kind === "file" && after.size !== rawSize);
+        if (wrongly) throw wrongSize(wrongly.path);
         large.push({ steps: same, chunks: decodeChunkList(bytes) });
         continue;
       }
