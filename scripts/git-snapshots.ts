@@ -1,7 +1,7 @@
 /** A git repository's trees and files as Pogo's, converted when they are asked for. */
 import { hashKey, type Hash } from "#core/hash.ts";
 import type { MergeResult, MergeStore } from "#core/merge.ts";
-import { diffTrees } from "#core/tree-diff.ts";
+import { diffTrees, type TreeDifference } from "#core/tree-diff.ts";
 import { decodeTree, type Entry, type FileEntry } from "#core/tree.ts";
 import type { GitEntry, GitObjects } from "./git-objects.ts";
 
@@ -57,8 +57,8 @@ export class GitSnapshots implements MergeStore {
     return { hash, size: bytes.length };
   };
 
-  /** Paths in which a merge's result is not the tree that git made. */
-  async differingPaths(root: Hash, own: MergeResult): Promise<string[]> {
+  /** Where a merge's result is not the tree that git made. */
+  async differences(root: Hash, own: MergeResult): Promise<TreeDifference[]> {
     const built = new Map(own.trees.map(({ hash, encoded }) => [hashKey(hash), encoded]));
     const loadTrees = async (hashes: readonly Hash[]): Promise<Map<string, readonly Entry[]>> => {
       const loaded = hashes.map(async (hash) => {
@@ -68,8 +68,7 @@ export class GitSnapshots implements MergeStore {
       });
       return new Map(await Promise.all(loaded));
     };
-    const differences = await Array.fromAsync(diffTrees(loadTrees, root, own.root));
-    return differences.map(({ path }) => path);
+    return await Array.fromAsync(diffTrees(loadTrees, root, own.root));
   }
 
   /** Keeps memory bounded over thousands of merges. */
