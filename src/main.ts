@@ -79,6 +79,11 @@ const program: Program = {
     Server: {
       serve: { load: () => import("#cli/commands/serve.ts").then((m) => m.serve) },
     },
+    Other: {
+      completion: {
+        load: () => import("#cli/commands/completion.ts").then((m) => m.completion(program)),
+      },
+    },
   },
 };
 

@@ -87,7 +87,7 @@ export function usage(path: string, command: Command): string {
 }
 
 /** How an option is typed: `-n, --limit N`. */
-export function optionSpelling(key: string, definition: ArgDef): string {
+function optionSpelling(key: string, definition: ArgDef): string {
   const negation = definition.type === "boolean" && definition.default === true ? "no-" : "";
   const names = optionLetters(definition).map((letter) => `-${letter}`);
   const long = `--${negation}${optionName(key)}`;
