@@ -12,6 +12,7 @@ beforeAll(async () => {
   directory = join(pogo.home, "work");
   mkdirSync(join(directory, "folder"), { recursive: true });
   writeFileSync(join(directory, "a file.txt"), "");
+  writeFileSync(join(pogo.home, "zshrc"), zshrc);
   for (const shell of ["bash", "zsh", "fish", "powershell"]) {
     writeFileSync(join(pogo.home, shell), await pogo.ok(["completion", shell]));
   }
@@ -19,6 +20,20 @@ beforeAll(async () => {
 afterAll(() => pogo[Symbol.dispose]());
 
 type Complete = (line: string) => Promise<string[]>;
+
+/** Makes an interactive zsh complete with pogo alone, and write down what it would offer. */
+const zshrc = `
+  PROMPT= RPROMPT=
+  autoload -Uz compinit && compinit -u -D
+  source "$HOME/zsh"
+  zstyle ":completion:*" verbose no
+  compadd() {
+    [[ \${@[1,(i)(-|--)]} == *-(O|A|D)* ]] && { builtin compadd "$@"; return }
+    local -a hits
+    builtin compadd -A hits "$@"
+    print -rl -- "<"$^hits">" >>"$HOME/hits"
+    builtin compadd "$@"
+  }`;
 
 /** What a shell offers at the end of a line. */
 const shells: Record<string, Complete> = {
@@ -37,11 +52,7 @@ const shells: Record<string, Complete> = {
     const typist = `
       zmodload zsh/zpty
       zpty shell zsh -f -i
-      zpty -w shell 'PROMPT=; RPROMPT=; autoload -Uz compinit; compinit -u -D; source "$HOME/zsh"'
-      zpty -w shell 'zstyle ":completion:*" list-colors ""; zstyle ":completion:*" verbose no'
-      zpty -w shell 'compadd() { if [[ \${@[1,(i)(-|--)]} == *-(O|A|D)* ]] { builtin compadd "$@"; return }
-        typeset -a __hits; builtin compadd -A __hits "$@"; print -rl -- "<"$^__hits">" >>"$HOME/hits"
-        builtin compadd "$@" }'
+      zpty -w shell 'source "$HOME/zshrc"'
       zpty -w shell 'print -r -- READY'
       while zpty -r shell out; do [[ $out == *READY* && $out != *print* ]] && break; done
       zpty -n -w shell "$LINE"$'\\t'
