@@ -122,9 +122,16 @@ async function moveAdded(
     if (!slot || !leaf) continue;
     slot[side] = undefined;
     const next = walk.slots.get(target) ?? {};
-    next[side] = { ...leaf, from: leaf.from ?? path };
     walk.slots.set(target, next);
-    const rename = renames[side].find(({ to }) => to.path === path);
+    const index = renames[side].findIndex(({ to }) => to.path === path);
+    const rename = renames[side][index];
+    if (rename?.from.path === target) {
+      // Both moves together lead back to where the file was: it never moved.
+      renames[side].splice(index, 1);
+      next[side] = { entry: leaf.entry };
+      continue;
+    }
+    next[side] = { ...leaf, from: leaf.from ?? path };
     if (rename) rename.to = { ...rename.to, path: target };
   }
 }

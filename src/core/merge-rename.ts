@@ -113,8 +113,10 @@ async function followBoth(
   theirs: Rename,
 ): Promise<void> {
   const from = ours.from.path;
-  const base = moveLeaf(slots.get(from)?.base, from);
-  slots.set(from, {});
+  const old = slots.get(from);
+  const base = moveLeaf(old?.base, from);
+  // Something else may have moved to where it was.
+  slots.set(from, { ours: old?.ours, theirs: old?.theirs });
   const ourSlot = slots.get(ours.to.path);
   const theirSlot = slots.get(theirs.to.path);
   if (!ourSlot || !theirSlot) return;
@@ -149,7 +151,7 @@ async function followOne(
     old.base = undefined;
     return;
   }
-  slots.set(from, {});
+  slots.set(from, { [side]: old[side] });
   if (!isCollision) {
     next.base = base;
     next[other] = edited;

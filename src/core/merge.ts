@@ -4,6 +4,7 @@
  * becomes a conflict in the tree.
  */
 import { hashKey, sha256, type Hash } from "./hash.ts";
+import { mergeTextBytesMax } from "./limits.ts";
 import { applyDecisions, type BuiltTree } from "./merge-apply.ts";
 import { mergeFile, type FileStore } from "./merge-file.ts";
 import { followRenames } from "./merge-rename.ts";
@@ -16,6 +17,7 @@ import {
   type LeafEntry,
   type Roots,
   type SideName,
+  type Slot,
 } from "./merge-walk.ts";
 import { symlinkEscapes } from "./path.ts";
 import { loadEntries, type TreeLoader } from "./tree-diff.ts";
@@ -39,6 +41,9 @@ export type History<Version extends object> = {
 
 // Criss-cross histories make bases of bases; deeper ones than this are taken as they come.
 const virtualDepthMax = 20;
+
+const filesAtOnce = 16;
+const bytesAtOnce = mergeTextBytesMax;
 
 /** Merges two snapshots that both began as `base`; undefined is the empty snapshot. */
 export async function mergeTrees(
@@ -138,16 +143,37 @@ async function mergeRoots(
   await followRenames({ ...store, loadTrees }, walk, hasEntry);
   const leaves = new Map<string, LeafEntry | undefined>();
   const open = new Set<string>();
-  for (const [path, slot] of walk.slots) {
-    const merged = stayInside(path, await mergeFile(store, slot));
-    const isConflict = merged?.entry.kind === "conflict";
-    const leaf = isConflict && isVirtual ? await virtualLeaf(store, slot) : merged;
-    leaves.set(path, leaf?.entry);
-    const isFound = equalLeaves(merged, slot.ours) || equalLeaves(merged, slot.theirs);
-    if (isConflict && !isFound) open.add(path);
+  for (const group of groupSlots(walk.slots)) {
+    const mergeOne = async ([path, slot]: [string, Slot]): Promise<void> => {
+      const merged = stayInside(path, await mergeFile(store, slot));
+      const isConflict = merged?.entry.kind === "conflict";
+      const leaf = isConflict && isVirtual ? await virtualLeaf(store, slot) : merged;
+      leaves.set(path, leaf?.entry);
+      const isFound = equalLeaves(merged, slot.ours) || equalLeaves(merged, slot.theirs);
+      if (isConflict && !isFound) open.add(path);
+    };
+    await Promise.all(group.map(mergeOne));
   }
   const decisions = { taken: walk.taken, leaves, open, isVirtual };
   return await applyDecisions(loadTrees, roots.ours, decisions);
+}
+
+/** Files that are merged at once: their texts are all in memory meanwhile. */
+function* groupSlots(slots: Map<string, Slot>): Generator<[string, Slot][]> {
+  let group: [string, Slot][] = [];
+  let bytes = 0;
+  for (const [path, slot] of slots) {
+    const entries = [slot.base?.entry, slot.ours?.entry, slot.theirs?.entry];
+    const size = entries.reduce((sum, entry) => sum + (entry?.kind === "file" ? entry.size : 0), 0);
+    if (group.length === filesAtOnce || (group.length > 0 && bytes + size > bytesAtOnce)) {
+      yield group;
+      group = [];
+      bytes = 0;
+    }
+    group.push([path, slot]);
+    bytes += size;
+  }
+  yield group;
 }
 
 /** A link that moved could lead out of the repository: it may stay, but not as a link. */

@@ -117,6 +117,30 @@ describe("single files", () => {
     expect(await merged({ f: "b\0" }, { f: "b\0" }, { f: "t\0" })).toEqual({ f: '"t\\u0000"' });
   });
 
+  test("odd files never make a merge fail", async () => {
+    const odd: Uint8Array[] = [
+      new Uint8Array(0),
+      Uint8Array.of(10),
+      Uint8Array.of(13),
+      new Uint8Array(3_000_000).fill(10),
+      new Uint8Array(3_000_000).fill(65),
+      Uint8Array.of(0xff, 0xfe, 0x0a),
+      Uint8Array.of(0xff, 0xfe, 0x00, 0xd8, 0x0a, 0x00),
+      Uint8Array.of(0x00, 0x00, 0xfe, 0xff, 0xff, 0xff, 0xff, 0xff),
+      Uint8Array.of(0xef, 0xbb, 0xbf),
+      Uint8Array.from({ length: 4096 }, (_, at) => (at * 7) % 256),
+    ];
+    for (const [index, base] of odd.entries()) {
+      const store = new MemoryStore();
+      const ours = odd[(index + 1) % odd.length]!;
+      const theirs = odd[(index + 3) % odd.length]!;
+      const roots = [base, ours, theirs].map((f) => store.add({ f }));
+      const result = await mergeTrees(store, roots[0], roots[1], roots[2]);
+      store.addEncoded(result.trees);
+      expect(store.list(result.root).has("f")).toBe(true);
+    }
+  });
+
   test("a file that cannot be read becomes a conflict, not a failure", async () => {
     const store = new MemoryStore();
     const roots = ["b\n", "o\n", "t\n"].map((f) => store.add({ f, other: f }));
