@@ -85,7 +85,7 @@ export function isSimplified(conflict: Conflict): boolean {
 }
 
 /** Tells whether two terms are the same thing at the same path. */
-export function equalTerms(a: ConflictTerm | undefined, b: ConflictTerm | undefined): boolean {
+function equalTerms(a: ConflictTerm | undefined, b: ConflictTerm | undefined): boolean {
   if (a === undefined || b === undefined) return a === b;
   if (a.path !== b.path) return false;
   if (a.kind === "symlink") return b.kind === "symlink" && a.target === b.target;
