@@ -19,7 +19,8 @@ beforeAll(async () => {
 }, 60_000);
 afterAll(() => pogo[Symbol.dispose]());
 
-type Complete = (line: string) => Promise<string[]>;
+/** What a shell offers at the end of each line. */
+type Complete = (lines: string[]) => Promise<string[][]>;
 
 /** Makes an interactive zsh complete with pogo alone, and write down what it would offer. */
 const zshrc = `
@@ -31,58 +32,77 @@ const zshrc = `
     [[ \${@[1,(i)(-|--)]} == *-(O|A|D)* ]] && { builtin compadd "$@"; return }
     local -a hits
     builtin compadd -A hits "$@"
-    print -rl -- "<"$^hits">" >>"$HOME/hits"
+    print -rl -- $hits >>"$HOME/hits"
     builtin compadd "$@"
   }`;
 
-/** What a shell offers at the end of a line. */
 const shells: Record<string, Complete> = {
-  async bash(line) {
+  async bash(lines) {
     const script = `
       source "$HOME/bash"
-      read -ra COMP_WORDS <<< "$LINE"
-      [[ $LINE == *" " ]] && COMP_WORDS+=("")
-      COMP_CWORD=$((\${#COMP_WORDS[@]} - 1))
       compopt() { :; }
-      _pogo
-      printf '%s\\n' "\${COMPREPLY[@]}"`;
-    return (await run(["bash", "--norc", "-c", script], line)).split("\n");
+      while IFS= read -r line; do
+        read -ra COMP_WORDS <<< "$line"
+        [[ $line == *" " ]] && COMP_WORDS+=("")
+        COMP_CWORD=$((\${#COMP_WORDS[@]} - 1))
+        COMPREPLY=()
+        _pogo
+        printf '%s\n' "\${COMPREPLY[@]}" =====
+      done <<< "$LINES_TO_COMPLETE"`;
+    return answers(await run(["bash", "--norc", "-c", script], lines));
   },
-  async zsh(line) {
+  async zsh(lines) {
+    // Before zsh reads it, the terminal itself would obey a Ctrl-U: so what ends a line goes in
+    // front of it, after Ctrl-A.
     const typist = `
       zmodload zsh/zpty
       zpty shell zsh -f -i
       zpty -w shell 'source "$HOME/zshrc"'
-      zpty -w shell 'print -r -- READY'
-      while zpty -r shell out; do [[ $out == *READY* && $out != *print* ]] && break; done
-      zpty -n -w shell "$LINE"$'\\t'
-      zpty -w shell $'\\x15print -r -- DONE'
-      while zpty -r shell out; do [[ $out == *DONE* && $out != *print* ]] && break; done
-      zpty -d shell
-      cat "$HOME/hits" 2>/dev/null; rm -f "$HOME/hits"`;
-    const said = await run(["zsh", "-f", "-c", typist], line);
-    return [...said.matchAll(/^<(.*)>$/gm)].map(([, word = ""]) => word);
+      for line in \${(f)LINES_TO_COMPLETE}; do
+        zpty -w shell "$line"$'\\t\\x01print -r -- DONE;: '
+        while zpty -r shell out; do [[ $out == *DONE* && $out != *print* ]] && break; done
+        cat "$HOME/hits" 2>/dev/null
+        rm -f "$HOME/hits"
+        print -r -- "====="
+      done
+      zpty -d shell`;
+    return answers(await run(["zsh", "-f", "-c", typist], lines));
   },
-  async fish(line) {
-    const script = 'source "$HOME/fish"; complete -C "$LINE"';
-    const said = await run(["fish", "--no-config", "-c", script], line);
-    return said.split("\n").map((row) => row.split("\t")[0] ?? "");
+  async fish(lines) {
+    const script = `
+      source "$HOME/fish"
+      for line in (string split \\n "$LINES_TO_COMPLETE")
+        complete -C "$line" | string replace -r '\\t.*' ''
+        echo =====
+      end`;
+    return answers(await run(["fish", "--no-config", "-c", script], lines));
   },
 };
 
+const expectations: [line: string, offered: (string | RegExp)[], others?: "others"][] = [
+  ["pogo st", ["status"], "others"],
+  ["pogo -C folder wh", ["whoami"], "others"],
+  ["pogo bookmark ", ["delete", "list", "set"]],
+  ["pogo b de", ["delete"]],
+  ["pogo push --mes", [/^--message=?$/]],
+  ["pogo status --js", ["--json"]],
+  ["pogo login --store ", ["file", "keyring"]],
+  ["pogo diff a", [/^a\\? file\.txt$/]],
+  ["pogo status --mes", []],
+];
+
 describe.each(Object.entries(shells))("%s", (name, complete) => {
   test.skipIf(!Bun.which(name))("completes commands, options, their values and paths", async () => {
-    expect(await complete("pogo st")).toContain("status");
-    expect(await complete("pogo -C folder wh")).toContain("whoami");
-    expect((await complete("pogo bookmark ")).sort()).toEqual(["delete", "list", "set"]);
-    expect(await complete("pogo b de")).toContain("delete");
-    expect(await complete("pogo push --mes")).toContainEqual(
-      expect.stringMatching(/^--message=?$/),
-    );
-    expect(await complete("pogo status --js")).toContain("--json");
-    expect((await complete("pogo login --store ")).sort()).toEqual(["file", "keyring"]);
-    expect(await complete("pogo diff a")).toContainEqual(expect.stringMatching(/^a(\\)? file.txt/));
-    expect(await complete("pogo status --mes")).not.toContain("--message");
+    const all = await complete(expectations.map(([line]) => line));
+    for (const [index, [line, expected, others]] of expectations.entries()) {
+      const offered = (all[index] ?? []).sort();
+      if (!others)
+        expect({ line, count: offered.length }).toEqual({ line, count: expected.length });
+      for (const word of expected) {
+        const matches = (it: string) => (typeof word === "string" ? it === word : word.test(it));
+        expect({ line, offered, found: offered.some(matches) }).toMatchObject({ found: true });
+      }
+    }
   });
 });
 
@@ -101,15 +121,20 @@ test("a shell that there is no completion for is refused", async () => {
   expect(exitCode).toBe(2);
 });
 
-async function run(command: string[], line: string): Promise<string> {
+function answers(said: string): string[][] {
+  const blocks = said.split("=====\n").slice(0, -1);
+  return blocks.map((block) => block.split("\n").filter((word) => word !== ""));
+}
+
+async function run(command: string[], lines: string[]): Promise<string> {
   await using child = Bun.spawn(command, {
     cwd: directory,
     stdin: "ignore",
     stdout: "pipe",
     stderr: "pipe",
-    env: { ...pogo.environment, LINE: line, TERM: "dumb" },
+    env: { ...pogo.environment, LINES_TO_COMPLETE: lines.join("\n"), TERM: "dumb" },
   });
   const [stdout, stderr] = await Promise.all([child.stdout.text(), child.stderr.text()]);
   if (stderr !== "") throw new Error(`${command[0]} said: ${stderr}`);
-  return stdout.trimEnd();
+  return stdout;
 }
