@@ -24,7 +24,7 @@ export async function askSecret(context: Context, question: string): Promise<str
       }
       if (end < 0) continue;
       // In raw mode Ctrl-C is a character like any other.
-      if (text[end] === "\u0003") process.kill(process.pid, "SIGINT");
+      if (text[end] === "\u0003") await interrupt(signal);
       break;
     }
   } finally {
@@ -34,6 +34,12 @@ export async function askSecret(context: Context, question: string): Promise<str
   }
   signal.throwIfAborted();
   return line.trim();
+}
+
+async function interrupt(signal: AbortSignal): Promise<void> {
+  const aborted = new Promise((resolve) => signal.addEventListener("abort", resolve));
+  process.kill(process.pid, "SIGINT");
+  await aborted;
 }
 
 /** Reads a token from stdin: one line, its end left away. */
