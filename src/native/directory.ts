@@ -6,7 +6,7 @@
  * library lacks one of the calls, `node:fs` gives the same answers more slowly. When a call fails,
  * `node:fs` repeats it, to say why.
  *
- * A stat is nine words of 32 bits: see `statWords`. The first, the mode, is 0 when nothing is there.
+ * A stat is nine words of 32 bits: see `statWords`. The first is the mode, or 0 for nothing.
  */
 import { dlopen, ptr } from "bun:ffi";
 import { assert } from "#core/errors.ts";

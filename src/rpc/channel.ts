@@ -62,7 +62,7 @@ export function openChannel({ url, token, allowInsecure = false }: ChannelOption
       "grpc.enable_http_proxy": 0,
       "grpc.initial_reconnect_backoff_ms": 50,
       "grpc.max_reconnect_backoff_ms": 1000,
-      // Otherwise a stream whose server has vanished waits until TCP gives up: a quarter of an hour.
+      // Else a stream whose server has vanished waits until TCP gives up: a quarter of an hour.
       "grpc.keepalive_time_ms": 30_000,
       "grpc.keepalive_timeout_ms": 20_000,
       // Channels of one process share nothing, as if each had one of its own.

@@ -1,4 +1,4 @@
-/** A real listener whose services say what a test wants. By default it is honest, about one change. */
+/** A real listener whose services say what a test wants; unasked, the truth about one change. */
 import { hashKey, sha256, type Hash } from "#core/hash.ts";
 import { PogoError } from "#core/errors.ts";
 import { BookmarkServiceService, type BookmarkServiceServer } from "#gen/pogo/v1/bookmark.ts";

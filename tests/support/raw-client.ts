@@ -1,4 +1,4 @@
-/** A client that sends whatever it is told to: grpc-js and the generated codecs, nothing of ours. */
+/** A client that sends whatever it is told to: grpc-js and the generated codecs, not ours. */
 import { Client, credentials, Metadata, type ServiceError } from "@grpc/grpc-js";
 import type { MethodDefinition } from "@grpc/grpc-js";
 

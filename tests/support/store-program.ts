@@ -1,4 +1,4 @@
-/** Puts batches to a disk store for ever, and says when each begins and after it was acknowledged. */
+/** Puts batches to a disk store for ever; says when each begins and when it was acknowledged. */
 import { writeSync } from "node:fs";
 import { openDiskStore } from "#server/store/disk.ts";
 import { batchOf } from "./store-batches.ts";

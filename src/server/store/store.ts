@@ -23,7 +23,7 @@ export interface ObjectStore extends AsyncDisposable {
   has(hash: Hash): Promise<boolean>;
   /** Removes an object; one that is not there is no failure. */
   delete(hash: Hash): Promise<void>;
-  /** Hashes of all objects, damaged ones too, in no order. What comes or goes meanwhile may show. */
+  /** Hashes of all objects, damaged ones too, unordered. What comes or goes meanwhile may show. */
   list(): AsyncIterable<Hash>;
 }
 
