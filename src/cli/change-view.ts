@@ -52,7 +52,7 @@ export function localTime(milliseconds: number): string {
 /** Description with every line indented, or that there is none. */
 export function indentedDescription(description: string, style: Style): string {
   if (description === "") return `    ${style.dim("(no description)")}\n`;
-  return description.trimEnd().replace(/^/gm, "    ") + "\n";
+  return description.trimEnd().replace(/^(?=.)/gm, "    ") + "\n";
 }
 
 /** "1 file", "3 files". */

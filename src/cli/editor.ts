@@ -15,7 +15,9 @@ export async function editText(
   const { VISUAL, EDITOR } = context.environment;
   const editor = VISUAL || EDITOR || (context.interactive ? "vi" : undefined);
   if (!editor) {
-    throw new PogoError("usage", "no description was given", { hint: "say it with -m TEXT" });
+    throw new PogoError("usage", "no description was given", {
+      hint: "give it with -m TEXT, or set EDITOR",
+    });
   }
   const directory = mkdtempSync(join(workspace.control, "edit-"));
   try {
@@ -26,7 +28,9 @@ export async function editText(
       stdio: ["inherit", "inherit", "inherit"],
     });
     if ((await child.exited) !== 0) {
-      throw new PogoError("usage", `the editor failed: ${editor}`, { hint: "say it with -m TEXT" });
+      throw new PogoError("usage", `the editor failed: ${editor}`, {
+        hint: "give the description with -m TEXT, or set EDITOR to another one",
+      });
     }
     return readFileSync(file, "utf8").trimEnd();
   } finally {

@@ -1,5 +1,5 @@
 /** What a push says: while it runs, when it is done, and when somebody else was faster. */
-import type { PushResult } from "#client/push.ts";
+import { push, type PushOptions, type PushResult } from "#client/push.ts";
 import { isDraft } from "#client/revision.ts";
 import type { CurrentChange } from "#client/state.ts";
 import type { UploadObserver } from "#client/upload.ts";
@@ -9,6 +9,19 @@ import { count, shortName, subject } from "./change-view.ts";
 import type { Context } from "./context.ts";
 import type { Style } from "./output.ts";
 import type { ProgressLine } from "./progress.ts";
+import type { Session } from "./session.ts";
+
+/** Publishes the working copy and shows how it goes. If others were faster the command ends. */
+export async function publish(
+  session: Session,
+  context: Context,
+  options: Omit<PushOptions, "observer"> = {},
+): Promise<PushResult> {
+  using progress = uploadProgress(context);
+  const result = await push(session, { ...options, observer: progress.start });
+  refuseDiverged(result);
+  return result;
+}
 
 /** A push for programs. */
 export function pushJson(result: PushResult, current: CurrentChange) {
@@ -24,30 +37,49 @@ export function pushJson(result: PushResult, current: CurrentChange) {
   };
 }
 
-/** A push for people. */
-export function pushText(result: PushResult, current: CurrentChange, style: Style): string {
+/** A push for people, by the verb that they typed. */
+export function pushText(
+  { outcome, differences }: PushResult,
+  current: CurrentChange,
+  style: Style,
+  verb: "pushed" | "committed" = "pushed",
+): string {
   const name = shortName(current, style);
-  const files = count(result.differences.length, "file");
+  const files = differences.length === 0 ? "no files" : count(differences.length, "file");
   const title = subject(current.description, style);
-  switch (result.outcome) {
+  switch (outcome) {
     case "created":
-      return `pushed ${name} ${title} (${files})`;
+      return `${verb} ${name} ${title} (${files})`;
     case "child-created": {
       const parent = current.parents[0];
       const sealed = parent
         ? shortName({ name: parent.change, prefix: parent.prefix }, style)
         : "the change";
-      return `${sealed} is sealed: pushed your edits as its new child ${name} ${title} (${files})`;
+      return `${sealed} is sealed: ${verb} your edits as its new child ${name} ${title} (${files})`;
     }
     case "version-added":
-      return `pushed ${name} version ${current.version} ${title} (${files})`;
+      return `${verb} ${name} version ${current.version} ${title} (${files})`;
     default:
-      return "nothing to push: the working copy is clean";
+      return verb === "pushed"
+        ? "nothing to push: the working copy is clean"
+        : `committed ${name} ${title} (published before)`;
   }
 }
 
+/** What a command says of the push that it began with; nothing if there was nothing to push. */
+export function pushedBefore(
+  result: PushResult,
+  current: CurrentChange,
+): { value: ReturnType<typeof pushJson> | null; text: (style: Style) => string } {
+  if (result.outcome === "unchanged") return { value: null, text: () => "" };
+  return {
+    value: pushJson(result, current),
+    text: (style) => `${pushText(result, current, style)}\n`,
+  };
+}
+
 /** Ends the command if the change went elsewhere while it was pushed. */
-export function refuseDiverged({ outcome, change, theirs }: PushResult): void {
+function refuseDiverged({ outcome, change, theirs }: PushResult): void {
   if (outcome !== "diverged" || !change || !theirs) return;
   const { name, prefix, version } = change;
   const other = `${prefix}@${theirs.version}`;
@@ -65,7 +97,7 @@ export function refuseDiverged({ outcome, change, theirs }: PushResult): void {
 }
 
 /** Shows an upload's progress from when it is known what there is to send. */
-export function uploadProgress(context: Context): Disposable & {
+function uploadProgress(context: Context): Disposable & {
   start(differences: Difference[]): UploadObserver;
 } {
   let line: ProgressLine | undefined;

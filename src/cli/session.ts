@@ -10,6 +10,7 @@ import { recoverWorkspace } from "#client/switch.ts";
 import { interruptedOperation } from "#client/working-copy/journal.ts";
 import { openWorkspace, type Workspace } from "#client/workspace.ts";
 import { isPogoError, PogoError } from "#core/errors.ts";
+import type { Change } from "#gen/pogo/v1/common.ts";
 import { openChannel } from "#rpc/channel.ts";
 import type { Context } from "./context.ts";
 
@@ -92,13 +93,29 @@ async function recoverIfInterrupted(
 ): Promise<void> {
   if (!interruptedOperation(parts.workspace)) return;
   using _ = await parts.workspace.lock();
-  using line = context.progress("recovering");
-  const recovery = await recoverWorkspace(parts, line);
+  const recovery = await recover(context, parts);
   if (!recovery) return;
   const { kind, outcome, kept } = recovery;
   context.note(`${outcome} a ${kind} that had been interrupted`);
   if (kept.length > 0)
     context.warn(`files that were changed meanwhile were left: ${kept.join(", ")}`);
+}
+
+async function recover(context: Context, parts: { workspace: Workspace; remote: Remote }) {
+  using line = context.progress("finishing what was interrupted");
+  return await recoverWorkspace(parts, line);
+}
+
+/** Finds a change to do something with: an old version of one stays as it is. */
+export async function findWhole(remote: Remote, revision: string): Promise<Change> {
+  const change = await remote.getChange(revision);
+  if (change.version === change.currentVersion) return change;
+  const { prefix, version, currentVersion } = change;
+  throw new PogoError(
+    "usage",
+    `${revision} is an old version: the change is at version ${currentVersion}`,
+    { hint: `pogo new ${prefix}@${version} starts a new change from it` },
+  );
 }
 
 /** Tells which paths are, or are below, any of these; all are when there are none. */

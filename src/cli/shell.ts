@@ -42,9 +42,13 @@ export async function runProgram(program: Program): Promise<never> {
   } catch (error) {
     if (error instanceof BrokenPipe) process.exit(0);
     const interrupted = interruption.exitCode();
-    if (interrupted !== undefined) process.exit(interrupted);
     // A mistake in the line may stand before --json: its reader is a program all the same.
-    process.exit(reportFailure(error, { ...globals, json: globals.json || hasJson(line) }));
+    const options = { ...globals, json: globals.json || hasJson(line) };
+    if (interrupted !== undefined) {
+      reportInterruption(options);
+      process.exit(interrupted);
+    }
+    process.exit(reportFailure(error, options));
   }
 }
 
@@ -138,6 +142,12 @@ function printVersion(context: Context): void {
 function hasJson(line: string[]): boolean {
   const end = line.indexOf("--");
   return line.slice(0, end < 0 ? undefined : end).includes("--json");
+}
+
+/** Says that the command did not end by itself. */
+function reportInterruption({ json }: Globals): void {
+  if (json) printError({ code: "interrupted", message: "interrupted" }, { json, color: false });
+  else writeStderr("pogo: interrupted\n");
 }
 
 /** Prints a failure and returns the exit code that stands for it. */

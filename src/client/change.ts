@@ -18,7 +18,18 @@ export function publishedChange(change: Change): CurrentChange {
     description: parent.description,
     prefix: parent.prefix,
   }));
-  return { name, version, tree, parents, description, prefix, bookmarks, sealed, conflicted };
+  return {
+    name,
+    version,
+    tree,
+    parents,
+    description,
+    prefix,
+    bookmarks,
+    sealed,
+    conflicted,
+    ...(change.currentVersion !== version && { newestVersion: change.currentVersion }),
+  };
 }
 
 /** Starts a draft on top of parents; its files are the first parent's. */

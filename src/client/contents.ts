@@ -13,7 +13,7 @@ export async function* readContents(remote: Remote, hash: Hash): AsyncGenerator<
 }
 
 /** Yields the contents that an encoded object stands for; of a list, those of its chunks. */
-export async function* expand(
+async function* expand(
   remote: Remote,
   hash: Hash,
   encoded: Uint8Array,

@@ -89,7 +89,7 @@ export async function push(
 }
 
 /** Asks again for the answer to a commit that was sent; a killed push is whole afterwards. */
-export async function finishPendingPush(parts: {
+async function finishPendingPush(parts: {
   workspace: Workspace;
   remote: Remote;
 }): Promise<void> {

@@ -38,6 +38,8 @@ export type CurrentChange = {
   bookmarks: string[];
   sealed: boolean;
   conflicted: boolean;
+  /** Version that the change is at, when others have pushed one since. */
+  newestVersion?: number;
 };
 
 /** A push that may have been committed without our hearing the answer. */
@@ -51,7 +53,7 @@ export type PendingPush = {
   child: string;
 };
 
-export const stateFile = "state.sqlite";
+const stateFile = "state.sqlite";
 
 const formatVersion = 1;
 const schema = `

@@ -195,10 +195,10 @@ test("a directory that does not exist is refused", async () => {
 });
 
 test.each([
-  ["wait", "SIGINT", 130, "waiting\n"],
-  ["clean", "SIGINT", 130, "waiting\ncleaned up\n"],
-  ["clean", "SIGTERM", 143, "waiting\ncleaned up\n"],
-] as const)("%s is ended by %s with %i", async (how, signal, code, said) => {
+  ["wait", "SIGINT", 130, "waiting\n", ""],
+  ["clean", "SIGINT", 130, "waiting\ncleaned up\n", "pogo: interrupted\n"],
+  ["clean", "SIGTERM", 143, "waiting\ncleaned up\n", "pogo: interrupted\n"],
+] as const)("%s is ended by %s with %i", async (how, signal, code, said, complaint) => {
   await using child = spawn(["fail", how]);
   const reader = child.stdout.getReader();
   let stdout = "";
@@ -208,7 +208,7 @@ test.each([
     if (stdout === "") child.kill(signal);
     stdout += new TextDecoder().decode(value);
   }
-  expect(await child.stderr.text()).toBe("");
+  expect(await child.stderr.text()).toBe(complaint);
   expect(stdout).toBe(said);
   expect(await child.exited).toBe(code);
 });

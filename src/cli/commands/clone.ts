@@ -3,11 +3,14 @@ import { resolve } from "node:path";
 import { newDraft } from "#client/change.ts";
 import { checkEmpty, clone as makeClone, resumeClone } from "#client/clone.ts";
 import type { Remote } from "#client/remote.ts";
+import type { Binding } from "#client/state.ts";
+import type { Workspace } from "#client/workspace.ts";
 import type { Change } from "#gen/pogo/v1/common.ts";
 import { isPogoError, PogoError } from "#core/errors.ts";
 import { checkRepositoryName } from "#core/name.ts";
 import { changeLine, count } from "../change-view.ts";
 import { command } from "../command.ts";
+import type { Context } from "../context.ts";
 import { connect } from "../session.ts";
 
 export const clone = command({
@@ -44,13 +47,11 @@ export const clone = command({
       repository: repository.name,
       caseSensitive: repository.caseSensitive,
     };
-    using line = context.progress("cloning");
-    using resumed = await resumeClone(remote, root, binding, line);
-    if (!resumed) checkEmpty(root);
-    const change = resumed ? undefined : await startingChange(remote, args.revision ?? "");
-    line.total({ files: change?.fileCount ?? 0, bytes: change?.byteCount ?? 0 });
-    const draft = newDraft(change ? [change] : []);
-    using workspace = resumed ?? (await makeClone(remote, root, binding, draft, line));
+    const { workspace, change, resumed } = await fill(context, remote, root, {
+      binding,
+      revision: args.revision ?? "",
+    });
+    using _ = workspace;
     const { current } = workspace.state;
     const value = {
       repository: repository.name,
@@ -58,7 +59,7 @@ export const clone = command({
       root: workspace.root,
       change: current.name,
       parents: current.parents.map((parent) => parent.change),
-      resumed: resumed !== undefined,
+      resumed,
     };
     context.report(value, (style) => {
       if (resumed) return `finished the interrupted clone in ${workspace.root}`;
@@ -68,6 +69,24 @@ export const clone = command({
     });
   },
 });
+
+/** Makes the working copy, or finishes one, showing how it goes. */
+async function fill(
+  context: Context,
+  remote: Remote,
+  root: string,
+  { binding, revision }: { binding: Binding; revision: string },
+): Promise<{ workspace: Workspace; change: Change | undefined; resumed: boolean }> {
+  using line = context.progress("cloning");
+  const resumed = await resumeClone(remote, root, binding, line);
+  if (resumed) return { workspace: resumed, change: undefined, resumed: true };
+  checkEmpty(root);
+  const change = await startingChange(remote, revision);
+  line.total({ files: change?.fileCount ?? 0, bytes: change?.byteCount ?? 0 });
+  const draft = newDraft(change ? [change] : []);
+  const workspace = await makeClone(remote, root, binding, draft, line);
+  return { workspace, change, resumed: false };
+}
 
 /** The change to start from; nothing in an empty repository. */
 async function startingChange(remote: Remote, revision: string): Promise<Change | undefined> {

@@ -1,11 +1,12 @@
 import { publishedChange } from "#client/change.ts";
-import { isDraft, serverRevision } from "#client/revision.ts";
+import { changeRevision, isDraft } from "#client/revision.ts";
 import { equalHashes } from "#core/hash.ts";
 import { changeJson, changeLine, shortName, subject } from "../change-view.ts";
 import { command } from "../command.ts";
 import { draftJson } from "../draft-view.ts";
 import { openEditSession } from "../edit-session.ts";
 import { editText } from "../editor.ts";
+import { findWhole } from "../session.ts";
 
 export const describe = command({
   meta: {
@@ -19,7 +20,7 @@ export const describe = command({
   async run({ args, context }) {
     await using session = await openEditSession(context);
     const { workspace, remote, current } = session;
-    const revision = serverRevision(current, args.revision ?? "@");
+    const revision = changeRevision(current, args.revision ?? "@");
     if (revision === undefined) {
       const text = args.message ?? (await editText(context, workspace, current.description));
       workspace.state.setCurrent({ ...current, description: text });
@@ -29,7 +30,7 @@ export const describe = command({
       });
       return;
     }
-    const target = await remote.getChange(revision);
+    const target = await findWhole(remote, revision);
     const text = args.message ?? (await editText(context, workspace, target.description));
     const change = await remote.describeChange(target.name, text);
     // The files are in step with the new version if they were with the one before.

@@ -3,7 +3,8 @@ import { remoteObjects } from "#client/switch.ts";
 import { relative } from "node:path";
 import { count } from "../change-view.ts";
 import { command } from "../command.ts";
-import { openEditSession } from "../edit-session.ts";
+import type { Context } from "../context.ts";
+import { openEditSession, type EditSession } from "../edit-session.ts";
 import { fileLine } from "../file-view.ts";
 import { pathFilter, repositoryPath } from "../session.ts";
 
@@ -16,11 +17,9 @@ export const discard = command({
   rest: { valueHint: "PATH", description: "only these files and directories (all)" },
   async run({ rest, context }) {
     await using session = await openEditSession(context);
-    const { workspace, remote } = session;
+    const { workspace } = session;
     const paths = rest.map((path) => repositoryPath(workspace, context.cwd, path));
-    using line = context.progress("restoring");
-    const parts = { workspace, fetch: remoteObjects(remote) };
-    const done = await discardFiles(parts, pathFilter(paths), line);
+    const done = await restore(context, session, pathFilter(paths));
     const files = done?.discard.files ?? [];
     const directory = done ? relative(workspace.root, done.discard.directory) : undefined;
     const value = { files, keptIn: directory ?? null, notTouched: done?.kept ?? [] };
@@ -33,3 +32,12 @@ export const discard = command({
     });
   },
 });
+
+async function restore(
+  context: Context,
+  { workspace, remote }: EditSession,
+  isWanted: (path: string) => boolean,
+) {
+  using line = context.progress("restoring");
+  return await discardFiles({ workspace, fetch: remoteObjects(remote) }, isWanted, line);
+}

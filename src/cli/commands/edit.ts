@@ -1,10 +1,10 @@
 import { publishedChange } from "#client/change.ts";
-import { push as publish } from "#client/push.ts";
 import { publishedRevision } from "#client/revision.ts";
 import { changeJson, changeLine } from "../change-view.ts";
 import { command } from "../command.ts";
 import { changeTo, openEditSession } from "../edit-session.ts";
-import { refuseDiverged, uploadProgress } from "../push-view.ts";
+import { pushedBefore, publish } from "../push-view.ts";
+import { findWhole } from "../session.ts";
 
 export const edit = command({
   meta: {
@@ -18,15 +18,13 @@ export const edit = command({
     await using session = await openEditSession(context);
     // Asked first: a mistyped name must not publish anything.
     const revision = publishedRevision(session.current, args.revision);
-    const target = await session.remote.getChange(revision);
-    const progress = uploadProgress(context);
-    using _ = progress;
-    refuseDiverged(await publish(session, { observer: progress.start }));
+    const target = await findWhole(session.remote, revision);
+    const pushed = pushedBefore(await publish(session, context), session.current);
     const change = await session.remote.getChange(target.name);
     await changeTo(session, context, publishedChange(change));
-    context.report(changeJson(change), (style) => {
-      const sealed = change.sealed ? "; it is sealed: a push makes a new change on top" : "";
-      return `now at ${changeLine(change, style)}${sealed}`;
+    context.report({ ...changeJson(change), pushed: pushed.value }, (style) => {
+      const sealed = change.sealed ? " (sealed: a push makes a new change on top)" : "";
+      return `${pushed.text(style)}now at ${changeLine(change, style)}${sealed}`;
     });
   },
 });

@@ -5,6 +5,7 @@ import { createWorkspace, findRoot } from "#client/workspace.ts";
 import { PogoError } from "#core/errors.ts";
 import { checkRepositoryName } from "#core/name.ts";
 import { command } from "../command.ts";
+import { chooseServer } from "../server-choice.ts";
 import { connect } from "../session.ts";
 
 export const init = command({
@@ -14,7 +15,7 @@ export const init = command({
   },
   args: {
     directory: { type: "positional", required: false, valueHint: "DIR", description: "here (.)" },
-    server: { type: "string", required: true, valueHint: "URL", description: "the server" },
+    server: { type: "string", valueHint: "URL", description: "the server (that you logged in to)" },
     name: { type: "string", required: true, description: "the repository's name" },
     public: { type: "boolean", description: "anyone may read it" },
     caseSensitive: { type: "boolean", description: "allow names that differ in case alone" },
@@ -27,7 +28,7 @@ export const init = command({
         hint: "pogo info says of which repository",
       });
     }
-    using connection = await connect(context, args.server, args.name);
+    using connection = await connect(context, chooseServer(context, args.server), args.name);
     const repository = await connection.remote.createRepository({
       public: args.public === true,
       caseSensitive: args.caseSensitive === true,

@@ -1,9 +1,10 @@
-import { formatDraft, draftJson } from "../draft-view.ts";
+import { PogoError } from "#core/errors.ts";
+import { formatDraft } from "../draft-view.ts";
 import { changeJson, indentedDescription, localTime, shortName } from "../change-view.ts";
 import { command } from "../command.ts";
 import type { Style } from "../output.ts";
 import { positiveInteger } from "../options.ts";
-import { openSession, repositoryPath } from "../session.ts";
+import { openSession, repositoryPath, type Session } from "../session.ts";
 import { isDraft, serverRevision } from "#client/revision.ts";
 import type { Change } from "#gen/pogo/v1/common.ts";
 
@@ -11,7 +12,8 @@ const limitDefault = 20;
 
 export const log = command({
   meta: {
-    description: "list a change and its ancestors, newest first",
+    description:
+      "list a change and its ancestors, newest first; a draft is shown to people, not with --json",
     examples: ["pogo log", "pogo log -n 5 src/main.ts", "pogo log -r v1.2.0", "pogo log --all"],
   },
   args: {
@@ -21,28 +23,44 @@ export const log = command({
   },
   rest: { valueHint: "PATH", description: "only changes that touch these files or directories" },
   async run({ args, rest, context }) {
+    if (args.all && args.revision !== undefined) {
+      throw new PogoError("usage", "--all lists every change, so --revision says nothing", {
+        hint: "pogo log --all",
+      });
+    }
     await using session = await openSession(context);
-    const { remote, workspace, current } = session;
+    const { workspace, current } = session;
     const limit = positiveInteger(args.limit, "--limit") ?? limitDefault;
     const paths = rest.map((path) => repositoryPath(workspace, context.cwd, path));
     const start = serverRevision(current, args.revision ?? "@");
-    const showsDraft = isDraft(current) && (args.all === true || start === undefined) && !rest[0];
-    const revisions = start === undefined ? current.parents.map(({ change }) => change) : [start];
-    const changes: Change[] = [];
-    const isEmpty = !args.all && revisions.length === 0;
-    if (!isEmpty) {
-      const query = { revisions: args.all ? [] : revisions, paths, limit };
-      for await (const change of remote.listChanges(query)) changes.push(change);
-    }
-    const draft = showsDraft ? [draftJson(current)] : [];
-    const values = [...draft, ...changes.map(changeJson)].slice(0, limit);
-    context.print(values, (style) => {
+    const query = { start, all: args.all === true, paths, limit: limit + 1 };
+    const found = await findChanges(session, query);
+    const changes = found.slice(0, limit);
+    const showsDraft = isDraft(current) && start === undefined && !rest[0];
+    context.print(changes.map(changeJson), (style) => {
       const entries = changes.map((change) => formatEntry(change, current.name, style));
       if (showsDraft) entries.unshift(formatDraft(current, style));
-      return entries.slice(0, limit).join("\n");
+      return entries.join("\n");
     });
+    // Not in the way of a program that reads both streams as one: only a person asks for no number.
+    if (found.length > limit && args.limit === undefined) {
+      context.note(`\nthere are more: pogo log -n ${limit * 5}`);
+    }
   },
 });
+
+async function findChanges(
+  { remote, current }: Session,
+  query: { start: string | undefined; all: boolean; paths: string[]; limit: number },
+): Promise<Change[]> {
+  const { start, all, paths, limit } = query;
+  const revisions = start === undefined ? current.parents.map(({ change }) => change) : [start];
+  // No revision at all would mean every change.
+  if (!all && revisions.length === 0) return [];
+  return await Array.fromAsync(
+    remote.listChanges({ revisions: all ? [] : revisions, paths, limit }),
+  );
+}
 
 function formatEntry(change: Change, currentName: string, style: Style): string {
   const mark = change.name === currentName ? style.bold(style.green("@")) : "○";

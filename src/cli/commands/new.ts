@@ -1,11 +1,14 @@
 import { newDraft } from "#client/change.ts";
-import { push as publish } from "#client/push.ts";
-import { isDraft, publishedRevision } from "#client/revision.ts";
+import { changeRevision, isDraft } from "#client/revision.ts";
+import type { CurrentChange } from "#client/state.ts";
+import { workingCopyBase } from "#core/revision.ts";
+import type { Change } from "#gen/pogo/v1/common.ts";
 import { draftJson } from "../draft-view.ts";
 import { shortName, subject } from "../change-view.ts";
 import { command } from "../command.ts";
-import { changeTo, openEditSession } from "../edit-session.ts";
-import { refuseDiverged, uploadProgress } from "../push-view.ts";
+import { changeTo, openEditSession, type EditSession } from "../edit-session.ts";
+import type { Style } from "../output.ts";
+import { pushedBefore, publish } from "../push-view.ts";
 
 export const newChange = command({
   meta: {
@@ -28,27 +31,37 @@ export const newChange = command({
   },
   async run({ args, context }) {
     await using session = await openEditSession(context);
-    const progress = uploadProgress(context);
-    using _ = progress;
-    refuseDiverged(await publish(session, { observer: progress.start }));
+    // Asked first: a mistyped name must not publish anything.
+    const named = await findParent(session, args.parent ?? workingCopyBase);
+    const pushed = pushedBefore(await publish(session, context), session.current);
     const { workspace, remote, current } = session;
-    if (args.parent === undefined && isDraft(current)) {
+    if (!named && isDraft(current)) {
       // Still empty: it is what was asked for.
       workspace.state.setCurrent({ ...current, description: args.message ?? "" });
     } else {
-      const parent = publishedRevision(current, args.parent ?? `@@${current.version}`);
-      const change = await remote.getChange(parent);
-      await changeTo(session, context, newDraft([change], args.message));
+      const parent = named ?? (await remote.getChange(`${current.name}@${current.version}`));
+      await changeTo(session, context, newDraft([parent], args.message));
     }
     const draft = session.current;
-    context.report(draftJson(draft), (style) => {
-      const on = draft.parents
-        .map(
-          (p) =>
-            `${shortName({ name: p.change, prefix: p.prefix }, style)} ${subject(p.description, style)}`,
-        )
-        .join(", ");
-      return `new draft ${shortName(draft, style)}${on ? ` on ${on}` : ""}`;
+    context.report({ ...draftJson(draft), pushed: pushed.value }, (style) => {
+      return `${pushed.text(style)}new draft ${shortName(draft, style)}${parentsText(draft, style)}`;
     });
   },
 });
+
+/** The change to build on; nothing for the working copy's own, as it will be once published. */
+async function findParent(session: EditSession, text: string): Promise<Change | undefined> {
+  const { remote, current } = session;
+  const revision = changeRevision(current, text);
+  if (revision === undefined || text === workingCopyBase) return undefined;
+  const change = await remote.getChange(revision);
+  return change.name === current.name && change.version === current.version ? undefined : change;
+}
+
+function parentsText({ parents }: CurrentChange, style: Style): string {
+  if (parents.length === 0) return "";
+  const texts = parents.map(({ change: name, prefix, description }) => {
+    return `${shortName({ name, prefix }, style)} ${subject(description, style)}`;
+  });
+  return ` on top of ${texts.join(", ")}`;
+}

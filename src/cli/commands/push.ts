@@ -1,7 +1,6 @@
-import { push as publish } from "#client/push.ts";
 import { command } from "../command.ts";
 import { openEditSession } from "../edit-session.ts";
-import { pushJson, pushText, refuseDiverged, uploadProgress } from "../push-view.ts";
+import { publish, pushJson, pushText } from "../push-view.ts";
 
 export const push = command({
   meta: {
@@ -22,14 +21,10 @@ export const push = command({
   async run({ args, context }) {
     await using session = await openEditSession(context);
     if (args.caseSensitive) await session.allowCaseCollisions();
-    const progress = uploadProgress(context);
-    using _ = progress;
-    const result = await publish(session, {
+    const result = await publish(session, context, {
       description: args.message,
       includeIgnored: args.includeIgnored === true,
-      observer: progress.start,
     });
-    refuseDiverged(result);
     context.report(pushJson(result, session.current), (style) => {
       return pushText(result, session.current, style);
     });

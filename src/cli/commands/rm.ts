@@ -2,9 +2,10 @@ import { newDraft } from "#client/change.ts";
 import { isDraft, publishedRevision } from "#client/revision.ts";
 import { moveOnto } from "#client/switch.ts";
 import type { Change } from "#gen/pogo/v1/common.ts";
-import { changeJson, changeLine, count } from "../change-view.ts";
+import { changeJson, changeLine, shortName } from "../change-view.ts";
 import { command } from "../command.ts";
 import { openEditSession, type EditSession } from "../edit-session.ts";
+import { findWhole } from "../session.ts";
 
 export const rm = command({
   meta: {
@@ -17,7 +18,7 @@ export const rm = command({
   async run({ args, context }) {
     await using session = await openEditSession(context);
     const revision = publishedRevision(session.current, args.revision);
-    const target = await session.remote.getChange(revision);
+    const target = await findWhole(session.remote, revision);
     const { change, children, bookmarks } = await session.remote.removeChange(target.name);
     await leaveRemoved(session, target);
     const value = {
@@ -27,8 +28,12 @@ export const rm = command({
     };
     context.report(value, (style) => {
       const lines = [`removed ${change ? changeLine(change, style) : args.revision}`];
-      if (children.length > 0) lines.push(`${count(children.length, "child")} re-parented`);
-      if (bookmarks.length > 0) lines.push(`bookmarks moved: ${bookmarks.join(", ")}`);
+      for (const child of children) lines.push(`re-parented ${changeLine(child, style)}`);
+      const [parent] = target.parents;
+      const where = parent && shortName({ name: parent.change, prefix: parent.prefix }, style);
+      for (const name of bookmarks) {
+        lines.push(where ? `moved bookmark ${name} to ${where}` : `deleted bookmark ${name}`);
+      }
       return lines.join("\n");
     });
   },

@@ -30,20 +30,26 @@ function currentJson(current: CurrentChange) {
 function describe(current: CurrentChange, differences: Difference[], style: Style): string {
   const state = isDraft(current) ? style.yellow("draft") : `version ${current.version}`;
   const bookmarks = current.bookmarks.map((name) => ` ${style.green(name)}`).join("");
-  const sealed = current.sealed ? `, ${style.dim("sealed: a push makes a new change on top")}` : "";
   const lines = [
-    `change ${shortName(current, style)} (${state}${sealed})${bookmarks}`,
+    `change ${shortName(current, style)} (${state})${bookmarks}`,
     indentedDescription(current.description, style).trimEnd(),
   ];
   for (const parent of current.parents) {
     const name = shortName({ name: parent.change, prefix: parent.prefix }, style);
     lines.push(`parent ${name} ${subject(parent.description, style)}`);
   }
-  if (differences.length === 0) {
-    lines.push("nothing changed since");
-    return lines.join("\n");
+  const { prefix, newestVersion } = current;
+  if (newestVersion !== undefined) {
+    const theirs = `${prefix}@${newestVersion}`;
+    lines.push(style.red(`others have pushed version ${newestVersion}`) + `: pogo show ${theirs}`);
   }
-  lines.push(`${count(differences.length, "path")} changed:`);
+  if (current.conflicted) lines.push(style.red("it holds conflicts"));
+  if (differences.length === 0) lines.push("no file changed");
+  else lines.push(`${count(differences.length, "file")} changed${sealedNote(current)}:`);
   for (const difference of differences) lines.push(fileLine(difference, style));
   return lines.join("\n");
+}
+
+function sealedNote({ sealed }: CurrentChange): string {
+  return sealed ? " (a push makes a new change of this, as the change is sealed)" : "";
 }

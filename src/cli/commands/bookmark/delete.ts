@@ -1,5 +1,5 @@
 import { bookmarkJson } from "../../bookmark-view.ts";
-import { changeLine } from "../../change-view.ts";
+import { shortName, subject } from "../../change-view.ts";
 import { command } from "../../command.ts";
 import { openSession } from "../../session.ts";
 
@@ -13,8 +13,9 @@ export const bookmarkDelete = command({
     const { bookmark } = await session.remote.deleteBookmark(args.name);
     await session.refresh();
     context.report(bookmarkJson(bookmark), (style) => {
-      const was = bookmark?.change ? `, which was at ${changeLine(bookmark.change, style)}` : "";
-      return `deleted ${args.name}${was}`;
+      const change = bookmark?.change;
+      const was = change && `${shortName(change, style)} ${subject(change.description, style)}`;
+      return `deleted ${style.green(args.name)}${was ? `, which was at ${was}` : ""}`;
     });
   },
 });

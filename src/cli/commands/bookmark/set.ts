@@ -1,5 +1,5 @@
 import { publishedRevision } from "#client/revision.ts";
-import { changeLine } from "../../change-view.ts";
+import { shortName, subject } from "../../change-view.ts";
 import { command } from "../../command.ts";
 import { bookmarkJson } from "../../bookmark-view.ts";
 import { openSession } from "../../session.ts";
@@ -37,11 +37,10 @@ export const bookmarkSet = command({
     context.report(
       { ...bookmarkJson(bookmark), previousChange: previousChange || null },
       (style) => {
-        const verb = previousChange === "" ? "created" : "moved";
-        const where = change ? changeLine(change, style) : "";
-        return previousChange === change?.name
-          ? `${args.name} is at ${where} already`
-          : `${verb} ${args.name}: ${where}`;
+        const name = style.green(args.name);
+        const where = change && `${shortName(change, style)} ${subject(change.description, style)}`;
+        if (previousChange === change?.name) return `${name} is at ${where} already`;
+        return `${previousChange === "" ? "created" : "moved"} ${name}, at ${where}`;
       },
     );
   },
