@@ -47,9 +47,10 @@ create table objects (
   created_at timestamptz(3) not null default now()
 );
 
--- Which repository holds which object: what it has been sent. A hash alone opens nothing.
+-- Which repository holds which object: what it has been sent. A hash alone opens nothing. That the
+-- repository exists is checked before, once: here it would be checked for every object.
 create table repository_objects (
-  repository_id bigint not null references repositories on delete cascade,
+  repository_id bigint not null,
   hash bytea not null references objects,
   primary key (repository_id, hash)
 );
@@ -90,6 +91,8 @@ create unique index changes_version on changes (repository_id, version_id);
 create index changes_newest
   on changes (repository_id, generation desc, updated_at desc, change_id desc)
   where removed_at is null;
+create index changes_updated on changes (repository_id, updated_at desc, change_id desc)
+  where removed_at is null;
 
 -- Every snapshot that a change has had. Rows are never changed.
 create table versions (
@@ -129,7 +132,9 @@ create table version_parents (
 );
 create index version_parents_parent on version_parents (repository_id, parent_change_id);
 
--- The paths that a version touches against its base: the index for file history.
+-- The paths that a version touches against its base: the index for file history. They are inserted
+-- with their version, which is never deleted alone; a first import has a row for every file, and a
+-- foreign key would look the version up for each.
 create table files (
   repository_id bigint not null,
   version_id bigint not null,
@@ -142,8 +147,7 @@ create table files (
   size bigint not null,
   -- Null for a symlink.
   object bytea,
-  primary key (repository_id, version_id, path),
-  foreign key (repository_id, version_id) references versions on delete cascade
+  primary key (repository_id, version_id, path)
 );
 create index files_path on files (repository_id, path, version_id);
 

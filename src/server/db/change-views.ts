@@ -33,7 +33,11 @@ type Neighbours = { name: string; nameBefore: string | null; nameAfter: string |
 const parentDescriptionLength = 200;
 const bookmarksMax = 100;
 
-/** Reads what there is to say of versions, in the order asked. */
+/**
+ * Reads what there is to say of versions, in the order asked. `lateral … limit 1` says in which
+ * order tables are looked into: left to itself, a database that has not counted its rows yet, as
+ * after an import, begins with all rows of the repository.
+ */
 export async function readChangeViews(
   sql: Queries,
   repositoryId: number,
@@ -53,21 +57,27 @@ export async function readChangeViews(
         order by n.name limit 1) as name_after,
       exists (
         select 1 from version_parents p
-        join changes child
-          on child.repository_id = p.repository_id and child.version_id = p.version_id
-        where p.repository_id = ${repositoryId} and p.parent_change_id = c.change_id
-          and child.removed_at is null) as has_children,
+        cross join lateral (
+          select 1 from changes child
+          where child.repository_id = ${repositoryId} and child.version_id = p.version_id
+            and child.removed_at is null
+          limit 1) visible
+        where p.repository_id = ${repositoryId} and p.parent_change_id = c.change_id) as has_children,
       (select coalesce(json_agg(name), '[]') from (
         select name from bookmarks b
         where b.repository_id = ${repositoryId} and b.change_id = c.change_id
         order by name limit ${bookmarksMax}) named) as bookmarks
     from unnest(${numberArray(versionIds)}::bigint[]) with ordinality wanted (version_id, ordinal)
-    join versions v on v.repository_id = ${repositoryId} and v.version_id = wanted.version_id
-    join changes c on c.repository_id = v.repository_id and c.change_id = v.change_id
-    join versions cv on cv.repository_id = c.repository_id and cv.version_id = c.version_id
-    join trees t on t.repository_id = v.repository_id and t.hash = v.tree
-    join users u on u.user_id = c.author_id
-    join users vu on vu.user_id = v.author_id
+    cross join lateral (select * from versions
+      where repository_id = ${repositoryId} and version_id = wanted.version_id limit 1) v
+    cross join lateral (select * from changes
+      where repository_id = ${repositoryId} and change_id = v.change_id limit 1) c
+    cross join lateral (select number from versions
+      where repository_id = ${repositoryId} and version_id = c.version_id limit 1) cv
+    cross join lateral (select file_count, byte_count from trees
+      where repository_id = ${repositoryId} and hash = v.tree limit 1) t
+    cross join lateral (select name from users where user_id = c.author_id limit 1) u
+    cross join lateral (select name from users where user_id = v.author_id limit 1) vu
     order by wanted.ordinal`;
   const parents = await readParentViews(sql, repositoryId, versionIds);
   const prefixes = await readPrefixes(sql, repositoryId, [...rows, ...parents]);
@@ -97,12 +107,13 @@ async function readParentViews(sql: Queries, repositoryId: number, versionIds: r
       (select name from changes n
         where n.repository_id = ${repositoryId} and n.removed_at is null and n.name > c.name
         order by n.name limit 1) as name_after
-    from version_parents p
-    join versions v
-      on v.repository_id = p.repository_id and v.version_id = p.parent_version_id
-    join changes c on c.repository_id = p.repository_id and c.change_id = p.parent_change_id
-    where p.repository_id = ${repositoryId}
-      and p.version_id = any(${numberArray(versionIds)}::bigint[])
+    from unnest(${numberArray(versionIds)}::bigint[]) wanted (version_id)
+    cross join lateral (select * from version_parents
+      where repository_id = ${repositoryId} and version_id = wanted.version_id offset 0) p
+    cross join lateral (select number, description from versions
+      where repository_id = ${repositoryId} and version_id = p.parent_version_id limit 1) v
+    cross join lateral (select name from changes
+      where repository_id = ${repositoryId} and change_id = p.parent_change_id limit 1) c
     order by p.version_id, p.ordinal`;
 }
 

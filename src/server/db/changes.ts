@@ -142,12 +142,15 @@ export async function readChildren(
   changeId: number,
 ): Promise<number[]> {
   const rows = await sql<{ changeId: number }[]>`
-    select distinct c.change_id
+    select distinct child.change_id
     from version_parents p
-    join changes c on c.repository_id = p.repository_id and c.version_id = p.version_id
+    cross join lateral (
+      select change_id from changes c
+      where c.repository_id = ${repositoryId} and c.version_id = p.version_id
+        and c.removed_at is null
+      limit 1) child
     where p.repository_id = ${repositoryId} and p.parent_change_id = ${changeId}
-      and c.removed_at is null
-    order by c.change_id`;
+    order by child.change_id`;
   return rows.map((row) => row.changeId);
 }
 
@@ -162,9 +165,12 @@ export async function isPinned(
       select 1 from bookmarks where repository_id = ${repositoryId} and change_id = ${changeId}
     ) or exists (
       select 1 from version_parents p
-      join changes c on c.repository_id = p.repository_id and c.version_id = p.version_id
+      cross join lateral (
+        select 1 from changes c
+        where c.repository_id = ${repositoryId} and c.version_id = p.version_id
+          and c.removed_at is null
+        limit 1) child
       where p.repository_id = ${repositoryId} and p.parent_change_id = ${changeId}
-        and c.removed_at is null
     ) as is_pinned`;
   return row?.isPinned ?? false;
 }

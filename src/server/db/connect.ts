@@ -5,6 +5,7 @@
 import postgres from "postgres";
 
 import { isPogoError, PogoError } from "#core/errors.ts";
+import { plannerSettings } from "./planner.ts";
 
 type ParameterTypes = { bigint: number };
 
@@ -39,8 +40,7 @@ export function connect(target: DatabaseTarget): Sql {
   return postgres(url.href, {
     ...settings,
     ...(directory !== null && { host: directory }),
-    // Compiling a plan costs more than any of our queries takes.
-    connection: { application_name: "pogo", jit: "off" },
+    connection: { application_name: "pogo", ...plannerSettings },
   });
 }
 

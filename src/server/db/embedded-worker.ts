@@ -13,6 +13,7 @@ import { NodeFS } from "@electric-sql/pglite/nodefs";
 import initdbWasm from "../../../node_modules/@electric-sql/pglite/dist/initdb.wasm" with { type: "file" };
 import fsBundle from "../../../node_modules/@electric-sql/pglite/dist/pglite.data" with { type: "file" };
 import pgliteWasm from "../../../node_modules/@electric-sql/pglite/dist/pglite.wasm" with { type: "file" };
+import { plannerSettings } from "./planner.ts";
 import { completeMessages } from "./protocol-frames.ts";
 
 /** What the worker is told, besides bytes of the protocol. */
@@ -85,6 +86,10 @@ async function reset(): Promise<void> {
   pending = new Uint8Array(0);
   if (database?.isInTransaction()) await database.exec("rollback");
   await database?.exec("discard all");
+  // It does not take them from the driver's startup message.
+  for (const [name, value] of Object.entries(plannerSettings)) {
+    await database?.exec(`set ${name} = ${value}`);
+  }
 }
 
 async function dump(path: string): Promise<void> {

@@ -1,4 +1,7 @@
-/** The graph of changes, by their current versions, a few hundred at a time. */
+/**
+ * The graph of changes, by their current versions, a few hundred at a time. As in change-views.ts,
+ * `lateral` says in which order tables are looked into.
+ */
 import type { Hash } from "#core/hash.ts";
 import { numberArray, textArray, type Queries } from "./connect.ts";
 
@@ -28,15 +31,17 @@ export async function readAncestry(
       union
       select p.parent_change_id
       from walk
-      join changes c on c.repository_id = ${repositoryId} and c.change_id = walk.change_id
-      join version_parents p
-        on p.repository_id = ${repositoryId} and p.version_id = c.version_id
+      cross join lateral (select version_id from changes
+        where repository_id = ${repositoryId} and change_id = walk.change_id limit 1) c
+      cross join lateral (select parent_change_id from version_parents
+        where repository_id = ${repositoryId} and version_id = c.version_id offset 0) p
     )
     select c.change_id, c.version_id, c.generation, c.updated_at,
       (select coalesce(json_agg(parent_change_id order by ordinal), '[]') from version_parents p
         where p.repository_id = ${repositoryId} and p.version_id = c.version_id) as parents
     from (select change_id from walk limit ${limit + changeIds.length}) near
-    join changes c on c.repository_id = ${repositoryId} and c.change_id = near.change_id`;
+    cross join lateral (select * from changes
+      where repository_id = ${repositoryId} and change_id = near.change_id limit 1) c`;
 }
 
 /** Lists visible changes, descendants before their ancestors, after the given one. */
@@ -67,9 +72,12 @@ export async function findNewestHead(
     select change_id from changes head
     where repository_id = ${repositoryId} and removed_at is null and not exists (
       select 1 from version_parents p
-      join changes c on c.repository_id = p.repository_id and c.version_id = p.version_id
-      where p.repository_id = ${repositoryId} and p.parent_change_id = head.change_id
-        and c.removed_at is null)
+      cross join lateral (
+        select 1 from changes c
+        where c.repository_id = ${repositoryId} and c.version_id = p.version_id
+          and c.removed_at is null
+        limit 1) child
+      where p.repository_id = ${repositoryId} and p.parent_change_id = head.change_id)
     order by updated_at desc, change_id desc
     limit 1`;
   return row?.changeId;
@@ -89,9 +97,11 @@ export async function findFirstAncestor(
       union all
       select p.parent_change_id, chain.distance + 1
       from chain
-      join changes c on c.repository_id = ${repositoryId} and c.change_id = chain.change_id
-      join version_parents p
-        on p.repository_id = ${repositoryId} and p.version_id = c.version_id and p.ordinal = 1
+      cross join lateral (select version_id from changes
+        where repository_id = ${repositoryId} and change_id = chain.change_id limit 1) c
+      cross join lateral (select parent_change_id from version_parents
+        where repository_id = ${repositoryId} and version_id = c.version_id and ordinal = 1
+        limit 1) p
       where chain.distance < ${distance}
     )
     select change_id, distance from chain order by distance desc limit 1`;

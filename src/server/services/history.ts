@@ -75,6 +75,7 @@ export async function* touching(
   paths: readonly string[],
 ): AsyncGenerator<ChangeNode> {
   const all = await findAllTouching(sql, repositoryId, paths, touchedRowsMax);
+  if (all?.size === 0) return;
   let left = all?.size ?? Number.POSITIVE_INFINITY;
   let batch: ChangeNode[] = [];
   for await (const node of nodes) {

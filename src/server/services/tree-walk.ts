@@ -69,7 +69,7 @@ export async function* diffTrees(
 }
 
 /** Refuses what a snapshot may not hold and a single tree cannot tell: it depends on the path. */
-export function checkPlaced({ path, entry }: FileChange, depth: number): void {
+function checkPlaced({ path, entry }: FileChange, depth: number): void {
   // Cheap first: no character takes more than three bytes.
   if (path.length * 3 > pathBytesMax && Buffer.byteLength(path) > pathBytesMax) {
     throw new PogoError("usage", `path ${quoted(path)} is longer than ${pathBytesMax} bytes`);
