@@ -32,6 +32,8 @@ await run(findBun() ?? bun, process.argv.slice(2));
 function findBun() {
   const candidates = process.versions.bun === version ? [process.execPath] : [];
   for (const modules of [join(root, "node_modules"), join(bootstrap, "node_modules")]) {
+    // Its install script, where it may run, moves the executable here.
+    candidates.push(join(modules, "bun/bin/bun.exe"));
     const packages = join(modules, "@oven");
     if (!existsSync(packages)) continue;
     for (const name of readdirSync(packages)) {
