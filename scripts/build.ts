@@ -26,6 +26,7 @@ export async function build(options: BuildOptions): Promise<{ nativeModules: str
       // Workers are not found by following imports.
       join(directory, "src/server/db/embedded-worker.ts"),
       join(directory, "src/client/working-copy/verify-worker.ts"),
+      join(directory, "src/client/working-copy/contents-worker.ts"),
     ],
     root: directory,
     minify: true,

@@ -2,8 +2,8 @@
  * One row for each directory of the base: its tree, and stats that say which files are as there.
  *
  *   encoded      the tree as `encodeTree` wrote it; its hash is `tree`
- *   stats        `statWords` words for each entry in tree order: "when the stat is exactly this, the
- *                contents are the entry's"; zeros for directories and for what is not known
+ *   stats        `statWords` words for each entry in tree order: "when the stat is exactly this,
+ *                the contents are the entry's"; zeros for directories and for what is not known
  *   self         stat of the directory when it was last listed and held nothing but its entries
  *                and ignored ones, so that it need not be listed again; or empty
  *   rules_above, rules   keys of the ignore rules that held then: those of the directory above,
@@ -177,8 +177,8 @@ export function saveLearned(state: State, learned: Learned, generation: number):
   }
 }
 
-/** Records what files that differ from the base were hashed to. */
-export function putModified(state: State, modified: ReadonlyMap<string, ModifiedFile>): void {
+// Records what files that differ from the base were hashed to.
+function putModified(state: State, modified: ReadonlyMap<string, ModifiedFile>): void {
   const insert = state.database.query("insert or replace into modified values (?, ?, ?, ?)");
   for (const [path, { stat, hash, size }] of modified) {
     insert.run(path, statToBytes(stat), hash, size);

@@ -104,12 +104,6 @@ function listBytes(path: string): Listing {
   });
 }
 
-/** The reader that calls the system directly, or nothing where it cannot. */
-export function directReaderIfAny(root: string): DirectoryReader | undefined {
-  const calls = systemCalls();
-  return calls && directReader(calls, root);
-}
-
 /** Writes the stat of one open file or path of `node:fs` in the form of `DirectoryReader.stat`. */
 export function packStat(stat: BigIntStats, out: Uint32Array, offset = 0): void {
   out[offset] = Number(stat.mode);

@@ -20,8 +20,9 @@ import { packStat, statWords } from "#native/directory.ts";
 import type { Workspace } from "../workspace.ts";
 import { stagedPath, type Step } from "./journal.ts";
 import { hashWorkingFile, readLink } from "./read.ts";
-import { needsStaging, writing } from "./stage.ts";
+import { needsStaging } from "./stage.ts";
 import { equalStats, isExecutable, type Stat } from "./stat.ts";
+import { writing } from "./writing.ts";
 
 /** What became of the steps. */
 export type Applied = {
@@ -114,8 +115,8 @@ export function removeEmptied(workspace: Workspace, { emptied, directories }: Ap
   emptied.clear();
 }
 
-/** Tells whether what stands at a path is what an entry says. */
-export function isAsEntry(
+// Tells whether what stands at a path is what an entry says.
+function isAsEntry(
   { root }: Workspace,
   path: string,
   entry: NonNullable<Step["before"]>,

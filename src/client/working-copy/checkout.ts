@@ -7,7 +7,7 @@ import { emptyTreeHash } from "#core/tree.ts";
 import { moveBase, recordedStats, type TreeSource } from "../state-directories.ts";
 import type { CurrentChange } from "../state.ts";
 import type { Workspace } from "../workspace.ts";
-import { applyStep, newApplied, removeEmptied, type Applied } from "./apply.ts";
+import { applyStep, isReachable, newApplied, removeEmptied, type Applied } from "./apply.ts";
 import { finishDiscard } from "./discard.ts";
 import {
   beginOperation,
@@ -22,8 +22,14 @@ import {
 } from "./journal.ts";
 import { planCheckout } from "./plan.ts";
 import { scan } from "./scan.ts";
-import { needsStaging, stageSteps, type CheckoutObserver, type CheckoutParts } from "./stage.ts";
-import { isSettled, readClock } from "./stat.ts";
+import {
+  needsStaging,
+  placeSteps,
+  stageSteps,
+  type CheckoutObserver,
+  type CheckoutParts,
+} from "./stage.ts";
+import { isSettled, readClock, type Stat } from "./stat.ts";
 
 export type CheckoutResult = {
   /** Files and links that were written or changed their mode, and that were removed. */
@@ -68,7 +74,7 @@ export async function checkout(
   const operation = { kind: "checkout", phase: "staging", current } as const;
   beginOperation(workspace, operation, plan.steps, plan.trees);
   try {
-    for await (const _ of stageSteps(parts, plan.steps, observer));
+    await stageSteps(parts, plan.steps, observer);
   } catch (error) {
     undoOperation(workspace);
     throw error;
@@ -118,9 +124,20 @@ async function fill(
 ): Promise<CheckoutResult> {
   const { workspace } = parts;
   const applied = newApplied();
-  for await (const step of stageSteps(parts, steps, observer)) {
-    applyStep(workspace, step, applied);
-  }
+  const destination = {
+    place(step: Step) {
+      if (isReachable(workspace, step.path, applied, true)) return join(workspace.root, step.path);
+      applied.kept.push(step.path);
+      return undefined;
+    },
+    placed({ path, mayBeTorn }: Step, isWritten: boolean, stat: Stat | undefined) {
+      if (stat) applied.stats.set(path, stat);
+      // Half a file was mended, or is somebody's whole one.
+      if (!isWritten && !mayBeTorn) applied.kept.push(path);
+    },
+    staged: (step: Step) => applyStep(workspace, step, applied),
+  };
+  await placeSteps(parts, steps, destination, observer);
   return finish(workspace, steps, applied, current, trees);
 }
 

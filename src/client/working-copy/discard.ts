@@ -20,7 +20,8 @@ import {
   type Step,
 } from "./journal.ts";
 import { scan, type Difference } from "./scan.ts";
-import { stageSteps, writing, type CheckoutObserver, type CheckoutParts } from "./stage.ts";
+import { stageSteps, type CheckoutObserver, type CheckoutParts } from "./stage.ts";
+import { writing } from "./writing.ts";
 
 export type DiscardedFile = { path: string; status: Difference["status"] };
 
@@ -59,7 +60,7 @@ export async function discard(
   const operation = { kind: "discard", phase: "staging", current, discardId } as const;
   beginOperation(workspace, operation, steps, []);
   try {
-    for await (const _ of stageSteps(parts, steps, observer));
+    await stageSteps(parts, steps, observer);
   } catch (error) {
     undoOperation(workspace);
     throw error;

@@ -34,6 +34,8 @@ export type Step = {
   path: string;
   before: FileEntry | SymlinkEntry | undefined;
   after: FileEntry | SymlinkEntry | undefined;
+  /** In a first checkout that goes on: what stands there may be half a file of ours. */
+  mayBeTorn?: boolean;
 };
 
 /** The operation that was interrupted, if one was. */

@@ -115,7 +115,12 @@ function planWrite(planning: Planning, path: string, old: Entry | undefined, ent
     return void plan.steps.push({ position: 0, path, before: plain(path, old), after });
   }
   if (stands(planning, path)) {
-    if (keepStanding) return;
+    if (keepStanding) {
+      if (mayBeTorn(workspace, path, after)) {
+        plan.steps.push({ position: 0, path, before: undefined, after, mayBeTorn: true });
+      }
+      return;
+    }
     if (isDirectory(workspace, path)) checkEmptied(planning, path);
     else if (isSame(workspace, path, after)) return;
     else return void conflicts.push(path);
@@ -168,6 +173,11 @@ function stands(planning: Planning, path: string): boolean {
 
 function isDirectory({ root }: Workspace, path: string): boolean {
   return lstatSync(join(root, path), { throwIfNoEntry: false })?.isDirectory() ?? false;
+}
+
+function mayBeTorn({ root }: Workspace, path: string, after: Step["after"]): boolean {
+  const stat = lstatSync(join(root, path));
+  return after?.kind === "file" && stat.isFile() && stat.size < after.size;
 }
 
 function isSame({ root }: Workspace, path: string, entry: FileEntry | SymlinkEntry): boolean {

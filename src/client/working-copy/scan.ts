@@ -4,8 +4,8 @@
  * Directories that stand as recorded (verify.ts) are not looked at again. Every other one is
  * listed, its files are compared by stat, and where stats cannot tell, by contents. A new file, or
  * one of another size, is not read: its hash is `undefined` until whoever sends it has read it,
- * once, with read.ts and filled in `hash`, `size`, `stat` and `executable`. `buildTrees` then makes the
- * trees. What one scan finds out by hashing, the next one finds recorded.
+ * once, with read.ts and filled in `hash`, `size`, `stat` and `executable`. `buildTrees` then makes
+ * the trees. What one scan finds out by hashing, the next one finds recorded.
  *
  * Any failure ends the scan: a partial tree is never returned.
  */
@@ -17,7 +17,8 @@ import { modifiedFiles, saveLearned, type Learned } from "../state-directories.t
 import type { Workspace } from "../workspace.ts";
 import { outlineBase } from "./outline.ts";
 import { readClock, type Clock, type Stat } from "./stat.ts";
-import { openVisit, visitRoot, type ScanNode } from "./visit.ts";
+import type { ScanNode } from "./place.ts";
+import { openVisit, visitRoot } from "./visit.ts";
 
 /** A file as it stands on the disk. Its reader fills in what only reading can tell. */
 export type ChangedFile = {

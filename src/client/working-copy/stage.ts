@@ -1,17 +1,18 @@
 /**
- * Fetches the contents that steps need into `.pogo/incoming`. Whatever the source sends is
- * decoded and its hash checked before a file has its whole name; a file of chunks is written
- * chunk by chunk.
+ * Fetches and writes the contents that steps need, either into `.pogo/incoming` or, in a first
+ * checkout, right where they belong. Whatever the source sends is decoded and its hash checked; a
+ * file of chunks is written chunk by chunk under another name until it is whole.
  */
 import { closeSync, openSync, renameSync, symlinkSync, writeSync } from "node:fs";
-import { isPogoError, PogoError } from "#core/errors.ts";
+import { PogoError } from "#core/errors.ts";
 import { equalHashes, hashKey, sha256Stream, toHex, type Hash } from "#core/hash.ts";
-import { decodeChunkList, decodeObject, inspectObject } from "#core/object.ts";
-import type { Chunk } from "#core/object.ts";
+import { decodeChunkList, decodeObject, inspectObject, type Chunk } from "#core/object.ts";
 import type { FileEntry } from "#core/tree.ts";
-import { writeNewFile } from "#native/files.ts";
 import type { Workspace } from "../workspace.ts";
+import { openContentsWriter, type Content, type ContentsWriter } from "./contents-writer.ts";
 import { stagedPath, type Step } from "./journal.ts";
+import type { Stat } from "./stat.ts";
+import { writing } from "./writing.ts";
 
 /** Yields the objects in the order asked, encoded as core/object.ts describes. */
 export type ObjectSource = (
@@ -24,8 +25,18 @@ export type CheckoutParts = { workspace: Workspace; fetch: ObjectSource };
 /** What a checkout tells of itself as it goes. */
 export type CheckoutObserver = { add(amount: { files?: number; bytes?: number }): void };
 
-const fileMode = 0o666;
-const executableMode = 0o777;
+/** Where contents go. */
+export type Destination = {
+  /** Absolute path to write a step's contents to; nothing if they cannot go anywhere. */
+  place(step: Step): string | undefined;
+  /** Called when small contents or a link were written, or something stood there instead. */
+  placed(step: Step, isWritten: boolean, stat: Stat | undefined): void;
+  /** Called when large contents are staged. */
+  staged(step: Step): void;
+};
+
+const batchBytes = 1024 * 1024;
+const batchCount = 128;
 
 /** Tells whether a step's contents have to be fetched, or made, before it can be done. */
 export function needsStaging({ before, after }: Step): boolean {
@@ -34,21 +45,31 @@ export function needsStaging({ before, after }: Step): boolean {
   return !equalHashes(before.hash, after.hash);
 }
 
-/** Stages the steps and yields each when its contents are there. */
-export async function* stageSteps(
-  { workspace, fetch }: CheckoutParts,
+/** Writes all contents below `.pogo/incoming`. */
+export async function stageSteps(
+  parts: CheckoutParts,
   steps: readonly Step[],
   observer: CheckoutObserver,
-): AsyncGenerator<Step> {
+): Promise<void> {
+  const place = (step: Step) => stagedPath(parts.workspace, step);
+  await placeSteps(parts, steps, { place, placed() {}, staged() {} }, observer);
+}
+
+/** Writes the contents of the steps where the destination says. */
+export async function placeSteps(
+  parts: CheckoutParts,
+  steps: readonly Step[],
+  destination: Destination,
+  observer: CheckoutObserver,
+): Promise<void> {
   const files = new Map<string, Step[]>();
   const wanted: { hash: Hash; size: number }[] = [];
   for (const step of steps) {
     const { after } = step;
-    if (!needsStaging(step) || !after) continue;
+    if (!after || !needsStaging(step)) continue;
     if (after.kind === "symlink") {
-      writing(step.path, () => symlinkSync(after.target, stagedPath(workspace, step)));
+      placeLink(step, after.target, destination);
       observer.add({ files: 1 });
-      yield step;
       continue;
     }
     const key = hashKey(after.hash);
@@ -59,57 +80,116 @@ export async function* stageSteps(
       wanted.push({ hash: after.hash, size: after.size });
     }
   }
-  const large: { steps: Step[]; chunks: Chunk[] }[] = [];
-  if (wanted.length > 0) {
-    for await (const { hash, bytes } of fetch(wanted)) {
-      const same = files.get(hashKey(hash));
-      if (!same) throw new PogoError("corrupt", `the server sent ${toHex(hash)} unasked`);
-      files.delete(hashKey(hash));
-      const { codec, rawSize } = inspectObject(bytes);
-      if (codec === "chunks") {
-        // Before a disk is filled with what turns out to be too much.
-        const wrongly = same.find(({ after }) => after?.kind === "file" && after.size !== rawSize);
-        if (wrongly) throw wrongSize(wrongly.path);
-        large.push({ steps: same, chunks: decodeChunkList(bytes) });
-        continue;
-      }
-      const contents = decodeObject(hash, bytes);
-      for (const step of same) {
-        stageWhole(workspace, step, contents);
-        observer.add({ files: 1, bytes: contents.length });
-        yield step;
-      }
-    }
-  }
+  if (wanted.length === 0) return;
+  const large = await placeFiles(parts, files, wanted, destination, observer);
   for (const { steps: same, chunks } of large) {
     for (const step of same) {
-      await stageChunks({ workspace, fetch }, step, chunks, observer);
+      await stageChunks(parts, step, chunks, observer);
+      destination.staged(step);
       observer.add({ files: 1 });
-      yield step;
     }
   }
+}
+
+type Large = { steps: Step[]; chunks: Chunk[] };
+
+async function placeFiles(
+  { workspace, fetch }: CheckoutParts,
+  files: Map<string, Step[]>,
+  wanted: readonly { hash: Hash; size: number }[],
+  destination: Destination,
+  observer: CheckoutObserver,
+): Promise<Large[]> {
+  const large: Large[] = [];
+  using writer = openContentsWriter(wanted.length);
+  const batches = openBatches(writer, destination, observer);
+  for await (const { hash, bytes } of fetch(wanted)) {
+    const same = files.get(hashKey(hash));
+    if (!same) throw new PogoError("corrupt", `the server sent ${toHex(hash)} unasked`);
+    files.delete(hashKey(hash));
+    // Only a list stands for contents that are longer than one object.
+    if (bytes[4] === chunksCodec && inspectObject(bytes).codec === "chunks") {
+      large.push({ steps: same, chunks: decodeChunkList(bytes) });
+      continue;
+    }
+    for (const step of same) {
+      const target = destination.place(step);
+      if (target === undefined) continue;
+      const { size, executable } = step.after as FileEntry;
+      const mend = step.mayBeTorn ? stagedPath(workspace, step) : undefined;
+      await batches.add(step, { target, path: step.path, hash, size, executable, bytes, mend });
+    }
+  }
+  await batches.finish();
   const [missing] = files.values();
-  const path = missing?.[0]?.path;
-  if (path !== undefined) {
-    throw new PogoError("corrupt", `the server did not send ${JSON.stringify(path)}`);
+  if (missing?.[0]) {
+    const path = JSON.stringify(missing[0].path);
+    throw new PogoError("corrupt", `the server did not send ${path}`);
   }
+  return large;
 }
 
-/** Runs something that writes, and says in our words what keeps it from writing. */
-export function writing<T>(path: string, write: () => T): T {
-  try {
-    return write();
-  } catch (error) {
-    throw isPogoError(error) ? error : explainWriting(path, error);
+const chunksCodec = 3;
+
+/** Gathers contents into batches and keeps a bounded number of them under way. */
+function openBatches(writer: ContentsWriter, destination: Destination, observer: CheckoutObserver) {
+  let steps: Step[] = [];
+  let contents: Content[] = [];
+  let gathered = 0;
+  const underWay = new Set<Promise<void>>();
+  let failure: { error: unknown } | undefined;
+
+  function send(): void {
+    const [batchSteps, batch] = [steps, contents];
+    [steps, contents, gathered] = [[], [], 0];
+    const written = writer.write(batch).then((stats) => {
+      let bytes = 0;
+      for (const [index, step] of batchSteps.entries()) {
+        destination.placed(step, stats[index] !== undefined, stats[index]);
+        bytes += batch[index]?.size ?? 0;
+      }
+      observer.add({ files: batchSteps.length, bytes });
+    });
+    const settled: Promise<void> = written
+      .catch((error) => void (failure ??= { error }))
+      .finally(() => underWay.delete(settled));
+    underWay.add(settled);
   }
+
+  async function settle(most: number): Promise<void> {
+    while (underWay.size > most) await Promise.race(underWay);
+    if (failure) throw failure.error;
+  }
+
+  return {
+    async add(step: Step, content: Content): Promise<void> {
+      steps.push(step);
+      contents.push(content);
+      gathered += content.bytes.length;
+      if (gathered < batchBytes && contents.length < batchCount) return;
+      send();
+      await settle(writer.batchesMax - 1);
+    },
+    async finish(): Promise<void> {
+      if (contents.length > 0) send();
+      await settle(0);
+    },
+  };
 }
 
-function stageWhole(workspace: Workspace, step: Step, contents: Uint8Array): void {
-  const { size, executable } = step.after as FileEntry;
-  if (contents.length !== size) throw wrongSize(step.path);
-  const mode = executable ? executableMode : fileMode;
-  const staged = stagedPath(workspace, step);
-  writing(step.path, () => writeNewFile(staged, contents, mode));
+function placeLink(step: Step, target: string, destination: Destination): void {
+  const place = destination.place(step);
+  if (place === undefined) return;
+  const isWritten = writing(step.path, () => {
+    try {
+      symlinkSync(target, place);
+      return true;
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === "EEXIST") return false;
+      throw error;
+    }
+  });
+  destination.placed(step, isWritten, undefined);
 }
 
 async function stageChunks(
@@ -122,9 +202,8 @@ async function stageChunks(
   const whole = sha256Stream();
   let size = 0;
   let position = 0;
-  // Under a name of its own until it is whole: while it is not, the step must not be done.
   const staged = stagedPath(workspace, step);
-  const mode = after.executable ? executableMode : fileMode;
+  const mode = after.executable ? 0o777 : 0o666;
   const descriptor = writing(step.path, () => openSync(`${staged}.part`, "w", mode));
   try {
     for await (const { hash, bytes } of fetch(chunks)) {
@@ -141,36 +220,13 @@ async function stageChunks(
   } finally {
     closeSync(descriptor);
   }
-  if (size !== after.size) throw wrongSize(step.path);
-  if (!equalHashes(whole.digest(), after.hash)) {
+  if (size !== after.size || !equalHashes(whole.digest(), after.hash)) {
     throw new PogoError("corrupt", `the chunks of ${toHex(after.hash)} make up another file`);
   }
+  // While it had another name it was not whole, and the step could not be done.
   writing(step.path, () => renameSync(`${staged}.part`, staged));
 }
 
 function writeAll(descriptor: number, bytes: Uint8Array): void {
   for (let offset = 0; offset < bytes.length;) offset += writeSync(descriptor, bytes, offset);
-}
-
-function wrongSize(path: string): PogoError {
-  return new PogoError("corrupt", `${JSON.stringify(path)} has another size than its tree says`);
-}
-
-function explainWriting(path: string, cause: unknown): unknown {
-  const { code, message } = cause as NodeJS.ErrnoException;
-  const name = JSON.stringify(path);
-  if (code === "ENOSPC" || code === "EDQUOT") {
-    return new PogoError("unavailable", `no space left to write ${name}`, {
-      cause,
-      hint: "free some space, then run the command again",
-    });
-  }
-  if (code === "EACCES" || code === "EPERM" || code === "EROFS") {
-    return new PogoError("denied", `cannot write ${name}: ${message}`, {
-      cause,
-      hint: "make the working copy writable, then run the command again",
-    });
-  }
-  if (code === undefined) return cause;
-  return new PogoError("unavailable", `cannot write ${name}: ${message}`, { cause });
 }

@@ -11,7 +11,6 @@ import { packStat, statWords } from "#native/directory.ts";
 /** `statWords` words; see native/directory.ts. */
 export type Stat = Uint32Array;
 
-export const statBytes = statWords * 4;
 export const untrustedStat: Stat = new Uint32Array(statWords);
 
 // Linux ticks at 100 Hz or faster; a file system that counts whole seconds may count two at once.

@@ -7,7 +7,7 @@ import type { State } from "../state.ts";
 import type { Workspace } from "../workspace.ts";
 import type { Scan } from "./scan.ts";
 import { isSettled } from "./stat.ts";
-import type { NodeEntry, ScanNode } from "./visit.ts";
+import type { NodeEntry, ScanNode } from "./place.ts";
 
 export type BuiltTrees = {
   /** Root tree of the working copy. */

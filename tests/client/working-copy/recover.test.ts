@@ -83,7 +83,7 @@ async function interrupted(before: Record<string, string>, after: Record<string,
   const plan = planCheckout(workspace, trees, current.tree, []);
   const operation = { kind: "checkout", phase: "applying", current } as const;
   beginOperation(workspace, operation, plan.steps, plan.trees);
-  for await (const _ of stageSteps({ workspace, fetch }, plan.steps, silent));
+  await stageSteps({ workspace, fetch }, plan.steps, silent);
   return { ...temporary, target: current };
 }
 
