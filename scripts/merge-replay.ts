@@ -194,6 +194,9 @@ async function explain(
     else reasons.add("unexplained");
   }
   const isMore = [...ownPaths].some((path) => !reference.paths.has(path));
+  if ((isMore || reasons.has("unexplained")) && (await isTied(repo, own, more, ours, theirs))) {
+    return "a file moved to equal places: either will do";
+  }
   if (isMore || reasons.size === 0 || reasons.has("unexplained")) return "unexplained";
   return [...reasons].join(", ");
 }
@@ -211,6 +214,37 @@ async function isSwapped(
   };
   const ownFiles = spell(differences.map(({ new: next }) => next));
   return ownFiles.length > 0 && `${ownFiles}` === `${spell(differences.map(({ old }) => old))}`;
+}
+
+/** Tells whether all that one of the two left open are files of which a side has equal copies. */
+async function isTied(
+  repo: string,
+  own: MergeResult,
+  more: string[],
+  ours: string,
+  theirs: string,
+): Promise<boolean> {
+  const git = await mergeWithGit(repo, ours, theirs, ["merge.directoryRenames=true"]);
+  const ownMore = own.conflicts.filter((path) => !git?.paths.has(normalPath(path)));
+  for (const path of [...more, ...ownMore]) {
+    let isCopied = false;
+    for (const side of [ours, theirs]) {
+      const { output } = await runGit([
+        "-C",
+        repo,
+        "ls-tree",
+        "-r",
+        "-z",
+        "--format=%(objectname) %(path)",
+        side,
+      ]);
+      const files = output.toString().split("\0");
+      const oid = files.find((file) => file.slice(41) === path)?.slice(0, 40);
+      if (oid && files.filter((file) => file.startsWith(oid)).length > 1) isCopied = true;
+    }
+    if (!isCopied) return false;
+  }
+  return more.length + ownMore.length > 0;
 }
 
 /** Tells whether the sides differ in how their lines end. */

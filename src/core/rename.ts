@@ -90,7 +90,10 @@ function pairExact(search: Search): void {
   for (const target of search.targets) {
     const candidates = byContents.get(contentsKey(target)) ?? [];
     const free = candidates.filter((source) => search.sources.has(source)).slice(0, 100);
-    const best = free.find((source) => baseName(source) === baseName(target)) ?? free[0];
+    let best = free[0];
+    for (const source of free) {
+      if (best && partsShared(source, target) > partsShared(best, target)) best = source;
+    }
     if (best) pairUp(search, best, target, 1);
   }
 }
@@ -199,6 +202,13 @@ function couldBeAlike(from: Located, to: Located, least: number): boolean {
   const { size: a } = from.entry;
   const { size: b } = to.entry;
   return Math.min(a, b) >= Math.max(a, b) * least;
+}
+
+/** How many names at the end of two paths are the same: of equal files, those belong together. */
+function partsShared({ path: a }: Located, { path: b }: Located): number {
+  const [parts, others] = [a.split("/").reverse(), b.split("/").reverse()];
+  const unlike = parts.findIndex((part, index) => part !== others[index]);
+  return unlike < 0 ? parts.length : unlike;
 }
 
 function baseName({ path }: Located): string {

@@ -33,6 +33,12 @@ test("among equal files the one of the same name moved", async () => {
   expect(await renames(gone, come)).toEqual(["a/two b/two 100", "a/one b/one 100"]);
 });
 
+test("among equal files of one name the one from the most similar path moved", async () => {
+  const gone = { "a/lib/x": "same\n", "a/src/x": "same\n" };
+  const come = { "b/src/x": "same\n", "b/lib/x": "same\n" };
+  expect(await renames(gone, come)).toEqual(["a/src/x b/src/x 100", "a/lib/x b/lib/x 100"]);
+});
+
 test("an edited file that moved is found by its lines", async () => {
   expect(await renames({ "a.c": text(0, 100) }, { "lib/b.c": text(20, 110) })).toEqual([
     "a.c lib/b.c 80",
