@@ -10,7 +10,7 @@
  * the base, so that what a reader learned about an older base is not stored beside a newer one.
  */
 import { constants, Database, SQLiteError } from "bun:sqlite";
-import { existsSync } from "node:fs";
+import { statSync } from "node:fs";
 import { join } from "node:path";
 import { isPogoError, PogoError } from "#core/errors.ts";
 import { fromHex, toHex, type Hash } from "#core/hash.ts";
@@ -115,7 +115,7 @@ export class State implements Disposable {
   /** Opens the state; a directory that cannot be written to is opened for reading. */
   static open(directory: string): State {
     const file = join(directory, stateFile);
-    if (!existsSync(file)) throw damaged(file, "it is missing");
+    if (!isStanding(file)) throw damaged(file, "it is missing");
     const state = openFile(file, (database, isReadOnly) => new State(database, file, isReadOnly));
     try {
       const format = state.get("format");
@@ -213,6 +213,14 @@ export function damaged(file: string, what: string, cause?: unknown): PogoError 
       "your files are untouched: clone the repository into a new directory, " +
       "copy what you changed into it, and push from there",
   });
+}
+
+function isStanding(file: string): boolean {
+  try {
+    return statSync(file, { throwIfNoEntry: false }) !== undefined;
+  } catch (cause) {
+    throw new PogoError("denied", `cannot read ${file}: ${(cause as Error).message}`, { cause });
+  }
 }
 
 function openFile<T>(file: string, make: (database: Database, isReadOnly: boolean) => T): T {

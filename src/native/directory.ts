@@ -10,7 +10,7 @@
  */
 import { dlopen, ptr } from "bun:ffi";
 import { assert } from "#core/errors.ts";
-import { closeSync, fstatSync, lstatSync, openSync, readdirSync, type BigIntStats } from "node:fs";
+import { fstatSync, lstatSync, readdirSync, type BigIntStats } from "node:fs";
 
 /** Words of a stat, in this order: mode, size, inode (low, high each), mtime and ctime (s, ns). */
 export const statWords = 9;
@@ -85,6 +85,7 @@ export function portableReader(root: string): DirectoryReader {
 }
 
 function listPortably(path: string): Listing {
+  refuseOther(path);
   const entries = readdirSync(path, { withFileTypes: true });
   // A name that is not UTF-8 was decoded with replacements: only then are bytes asked for.
   if (entries.some(({ name }) => name.includes("\ufffd"))) return listBytes(path);
@@ -175,15 +176,12 @@ function directReader(calls: SystemCalls, root: string): DirectoryReader {
   function list(path: string): Listing {
     const pathBytes = Buffer.from(`${path}\0`);
     const descriptor = calls.openat(rootDescriptor, ptr(pathBytes), openDirectoryFlags, 0);
-    if (descriptor < 0) {
-      explainOpen(absolute(root, path));
-      return portableReader(root).list(path);
-    }
+    if (descriptor < 0) return listPortably(absolute(root, path));
     try {
       const listing: Listing = [];
       for (;;) {
         const size = calls.getdents64(descriptor, bufferAddress, buffer.length);
-        if (size < 0) return portableReader(root).list(path);
+        if (size < 0) return listPortably(absolute(root, path));
         if (size === 0) return listing;
         readEntries(buffer, size, listing, (name) => kindOf(descriptor, name));
       }
@@ -274,8 +272,9 @@ function writeStat(path: string, out: Uint32Array, offset: number): void {
   }
 }
 
-function explainOpen(path: string): void {
-  if (lstatSync(path).isDirectory()) return closeSync(openSync(path, "r"));
+// Whatever lists a directory would follow a symlink to one.
+function refuseOther(path: string): void {
+  if (lstatSync(path).isDirectory()) return;
   const error: NodeJS.ErrnoException = new Error(`ENOTDIR: not a directory, scandir '${path}'`);
   error.code = "ENOTDIR";
   throw error;

@@ -68,7 +68,7 @@ test("a scan of what was checked out builds the same tree", async () => {
     writeFiles(fresh.root, snapshot.files);
     expect(rebuild(fresh.workspace).root, `seed ${random.seed}`).toEqual(snapshot.root);
   }
-});
+}, 60_000);
 
 test("any snapshot can follow any other", async () => {
   using temporary = temporaryWorkspace();
@@ -84,7 +84,7 @@ test("any snapshot can follow any other", async () => {
   }
   await checkOut(workspace, snapshotOf({}));
   expect(readdirSync(root)).toEqual([".pogo"]);
-});
+}, 60_000);
 
 test("files that are the same keep their inode and their times", async () => {
   using temporary = await checkedOut({ "a/same": "same", "a/other": "old", gone: "x" });
