@@ -2,6 +2,7 @@
 import { mkdtempSync } from "node:fs";
 import { join } from "node:path";
 
+import { openRemote, type Remote } from "#client/remote.ts";
 import { AuthServiceService as Auth } from "#gen/pogo/v1/auth.ts";
 import type { FinishedCall } from "#rpc/serve.ts";
 import { connect } from "#server/db/connect.ts";
@@ -31,6 +32,8 @@ export type Person = {
   init(files?: Files, ...options: string[]): Promise<Copy>;
   /** Clones a repository into a new directory. */
   clone(repository: string, ...options: string[]): Promise<Copy>;
+  /** A repository as this user's programs see it, without a working copy. */
+  remote(repository: string): Remote;
   /** A directory as it is. */
   at(root: string, repository?: string): Copy;
 };
@@ -71,8 +74,9 @@ export async function openScene(engine: Engine = "embedded"): Promise<Scene> {
   const parts = opening.move();
   let repositories = 0;
 
-  function person(environment: Record<string, string>): Person {
-    const pogo: Pogo = parts.use(openPogo({ POGO_SERVER: url, ...environment }));
+  function person(token?: string): Person {
+    const environment = { POGO_SERVER: url, ...(token && { POGO_TOKEN: token }) };
+    const pogo: Pogo = parts.use(openPogo(environment));
     const directory = () => mkdtempSync(join(pogo.home, "copy-"));
     const self: Person = {
       home: pogo.home,
@@ -88,6 +92,7 @@ export async function openScene(engine: Engine = "embedded"): Promise<Scene> {
         await pogo.ok(["clone", `${url}/${repository}`, path, ...options]);
         return copyAt(self, pogo, path, repository);
       },
+      remote: (repository) => openRemote(server.channel(token), repository),
       at: (path, repository = "") => copyAt(self, pogo, path, repository),
     };
     return self;
@@ -99,9 +104,9 @@ export async function openScene(engine: Engine = "embedded"): Promise<Scene> {
     async person(user) {
       const request = { name: "test", expiresAt: 0, user };
       const { secret } = await root.unary(Auth.createToken, request);
-      return person({ POGO_TOKEN: secret });
+      return person(secret);
     },
-    stranger: () => person({}),
+    stranger: () => person(),
     nextCall: (method) => new Promise((resolve) => waiting.set(method, resolve)),
     async letWrite(user, repository) {
       const sql = connect(server.databaseUrl!);

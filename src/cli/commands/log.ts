@@ -42,9 +42,8 @@ export const log = command({
       if (showsDraft) entries.unshift(formatDraft(current, style));
       return entries.join("\n");
     });
-    // Not in the way of a program that reads both streams as one: only a person asks for no number.
     if (found.length > limit && args.limit === undefined) {
-      context.note(`\nthere are more: pogo log -n ${limit * 5}`);
+      context.note(`\nolder changes are left out: -n ${limit * 5} shows more`);
     }
   },
 });
