@@ -113,7 +113,9 @@ async function pushTrial(world: World): Promise<Trial> {
     async verify() {
       const missing = await missingOf(remote, cwd);
       const again = await push(pogo, cwd);
-      expect({ objects: again.sent.objects, bytes: again.sent.bytes }).toEqual(missing);
+      // Of what had arrived some may have been stored since it was asked.
+      expect(again.sent.objects).toBeLessThanOrEqual(missing.objects);
+      expect(again.sent.bytes).toBeLessThanOrEqual(missing.bytes);
       const change = await remote.getChange(again.change);
       expect([change.tree.toHex(), change.currentVersion]).toEqual([treeOf(cwd), version]);
     },
