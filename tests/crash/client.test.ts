@@ -3,7 +3,8 @@
  * shows nothing half; the next command finishes or undoes what was begun; and a push that is run
  * again sends what had not arrived, and no more.
  *
- * POGO_TEST_KILLS says how many kills there are in all of tests/crash, POGO_TEST_SEED repeats a run.
+ * POGO_TEST_KILLS says how many kills there are in all of tests/crash; POGO_TEST_SEED repeats a
+ * run.
  */
 import { expect, test } from "bun:test";
 import { existsSync, readdirSync, readFileSync, rmSync } from "node:fs";

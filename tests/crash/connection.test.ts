@@ -1,5 +1,6 @@
 /** The connection breaks in the middle of a push or a clone; see server.test.ts for the seed. */
 import { expect, test } from "bun:test";
+import { writeFileSync } from "node:fs";
 import { createServer, connect, type AddressInfo, type Socket } from "node:net";
 import { join } from "node:path";
 
@@ -81,6 +82,32 @@ test("a connection that breaks anywhere is a clear error, and the next try compl
     expect(treeOf(root)).toBe(expected);
   }
 }, 180_000);
+
+test("a large file that was cut off goes on where it was", async () => {
+  await using closing = new AsyncDisposableStack();
+  const { path } = closing.use(temporaryDirectory());
+  const pogo = closing.use(openPogo({ POGO_TOKEN: rootToken }));
+  const dataDirectory = join(path, "data");
+  const server = await startServer({ dataDirectory, listen: "127.0.0.1:0", rootToken });
+  closing.defer(() => server.close());
+  const cable = closing.use(await openCable(server.port));
+  const cwd = join(path, "pusher");
+  await pogo.ok(["init", cwd, "--server", cable.url, "--name", "large"]);
+  const size = 20_000_000;
+  const contents = Buffer.alloc(size);
+  for (let offset = 0; offset < size; offset += 50_000) {
+    crypto.getRandomValues(contents.subarray(offset, offset + 50_000));
+  }
+  writeFileSync(join(cwd, "large"), contents);
+  cable.cutAfter(size * 0.7);
+  expect((await pogo.run(["push"], { cwd })).exitCode).toBe(unavailable);
+  cable.mend();
+  // A chunk is at most 4 MiB: no more than one of them is lost.
+  const { sent } = (await pogo.json(["push"], { cwd })) as { sent: { bytes: number } };
+  expect(sent.bytes).toBeLessThan(size * 0.3 + 5 * 1024 * 1024);
+  await pogo.ok(["clone", `${server.url}/large`, "copy"], { cwd: path });
+  expect(treeOf(join(path, "copy"))).toBe(treeOf(cwd));
+}, 120_000);
 
 /** A way to the server that can be cut. */
 async function openCable(port: number) {

@@ -1,4 +1,4 @@
-/** Bytes rot, on the server and in a working copy: what is damaged is named, and nothing else is. */
+/** Bytes rot, on the server and in a working copy: what is damaged is named, nothing else is. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import {
   closeSync,
@@ -57,6 +57,7 @@ afterAll(() => closing.disposeAsync());
 describe("an object that rots in the store", () => {
   const place = () => join(path, "data/objects", toHex(hash).slice(0, 2), toHex(hash));
   let clones = 0;
+  let repair: () => Promise<unknown>;
 
   async function expectDamaged(): Promise<void> {
     const read = await pogo.run(["cat", "@", "rotten"], { cwd: copy });
@@ -73,8 +74,6 @@ describe("an object that rots in the store", () => {
     await pogo.ok(["clone", `${server.url}/rot`, target]);
     expect(readFileSync(join(target, "rotten"), "utf8")).toBe(text);
   }
-
-  let repair: () => Promise<unknown>;
 
   test("is named with exit 8, and is repaired when it is sent again", async () => {
     repair = () => remote.putObjects([{ hash, bytes: encodeObject(Buffer.from(text)) }]);
