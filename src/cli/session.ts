@@ -3,6 +3,7 @@ import { relative, resolve, sep } from "node:path";
 
 import { findToken } from "#client/credentials.ts";
 import { publishedChange } from "#client/change.ts";
+import { cachedRemote, cacheDirectory, openObjectCache } from "#client/object-cache.ts";
 import { openRemote, type Remote } from "#client/remote.ts";
 import { isDraft } from "#client/revision.ts";
 import type { CurrentChange } from "#client/state.ts";
@@ -19,6 +20,8 @@ export type Session = AsyncDisposable & {
   /** The working copy's change, as it is now. */
   readonly current: CurrentChange;
   remote: Remote;
+  /** The same, but for objects that an earlier command fetched to look at. */
+  cached: Remote;
   /** Asks the server what became of the working copy's change, and remembers it. */
   refresh(): Promise<void>;
 };
@@ -64,14 +67,17 @@ export async function openSession(context: Context): Promise<Session> {
     }
   }
 
+  const cache = openObjectCache(cacheDirectory(context.environment));
   return {
     workspace,
     remote,
+    cached: cachedRemote(remote, cache),
     refresh,
     get current() {
       return workspace.state.current;
     },
     async [Symbol.asyncDispose]() {
+      cache[Symbol.dispose]();
       connection[Symbol.dispose]();
       workspace[Symbol.dispose]();
     },

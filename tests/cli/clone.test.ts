@@ -105,7 +105,7 @@ test("a private repository is open to nobody else, and does not tell that it is 
   const nobody = await scene.stranger().run("clone", `${scene.url}/${copy.repository}`);
   expect(steady(nobody.stderr, { NAME: copy.repository })).toMatchInlineSnapshot(`
     "pogo: error: repository "NAME" is not public: this needs a token
-    pogo: hint: log in: pogo login
+    pogo: hint: pogo login URL, or set POGO_TOKEN
     "
   `);
   expect(nobody.exitCode).toBe(6);

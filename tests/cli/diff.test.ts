@@ -232,6 +232,41 @@ test("cat prints a file as it is: binary, empty, large, a link's target", async 
   expect(readFileSync(join(copy.root, "large")).equals(large)).toBe(true);
 });
 
+test("what was fetched to be looked at is kept, and never in the way", async () => {
+  const copy = await ann.init({ "a.txt": "one\n", "b.txt": "one more\n" });
+  await copy.ok("commit", "-m", "first");
+  const clone = await ann.clone(copy.repository);
+  clone.write({ "a.txt": "two\n", "b.txt": "two more\n" });
+  const cache = join(ann.home, ".cache/pogo/objects");
+  rmSync(cache, { recursive: true, force: true });
+  const first = await clone.ok("diff");
+  const kept = readFiles(cache);
+  expect(Object.keys(kept)).toHaveLength(2);
+
+  // The server is not asked for them again.
+  const asked: string[] = [];
+  scene.calls = asked;
+  expect(await clone.ok("diff")).toBe(first);
+  expect(await clone.ok("discard", "a.txt")).toContain("M a.txt");
+  expect(asked).toEqual([]);
+  clone.write({ "a.txt": "two\n" });
+
+  for (const path of Object.keys(kept)) writeFileSync(join(cache, path), "damaged");
+  expect(await clone.ok("diff")).toBe(first);
+  expect(asked).toContain("GetObjects");
+  expect(readFiles(cache)).toEqual(kept);
+
+  rmSync(cache, { recursive: true });
+  const together = await Promise.all([1, 2, 3].map(() => clone.ok("diff")));
+  expect(new Set(together)).toEqual(new Set([first]));
+  expect(readFiles(cache)).toEqual(kept);
+
+  rmSync(cache, { recursive: true });
+  writeFileSync(cache, "not a directory");
+  expect(await clone.ok("diff")).toBe(first);
+  rmSync(cache);
+});
+
 test("ls lists a directory of a draft and of a published change", async () => {
   const copy = await ann.init({
     "b.txt": "22",

@@ -18,6 +18,8 @@ export type Scene = AsyncDisposable & {
   person(name: string): Promise<Person>;
   /** Somebody without a token. */
   stranger(): Person;
+  /** Gets the name of every call that the server finishes. */
+  calls: string[];
   /** Waits for the server to finish a call of a method, such as "FindMissing". */
   nextCall(method: string): Promise<void>;
   /** Lets a user write a repository; only with a real PostgreSQL, as there is no command yet. */
@@ -61,10 +63,12 @@ export type Copy = {
 /** Starts a server that people can come to. */
 export async function openScene(engine: Engine = "embedded"): Promise<Scene> {
   await using opening = new AsyncDisposableStack();
+  let scene: Scene | undefined;
   const waiting = new Map<string, () => void>();
   const observe = ({ method, error }: FinishedCall) => {
     if (error) console.error(error);
     const name = method.slice(method.lastIndexOf("/") + 1);
+    scene?.calls.push(name);
     waiting.get(name)?.();
     waiting.delete(name);
   };
@@ -98,9 +102,10 @@ export async function openScene(engine: Engine = "embedded"): Promise<Scene> {
     return self;
   }
 
-  return {
+  scene = {
     server,
     url,
+    calls: [],
     async person(user) {
       const request = { name: "test", expiresAt: 0, user };
       const { secret } = await root.unary(Auth.createToken, request);
@@ -118,6 +123,7 @@ export async function openScene(engine: Engine = "embedded"): Promise<Scene> {
     },
     [Symbol.asyncDispose]: () => parts.disposeAsync(),
   };
+  return scene;
 }
 
 function copyAt(person: Person, pogo: Pogo, root: string, repository: string): Copy {

@@ -35,7 +35,7 @@ export const cat = command({
         `${JSON.stringify(path)} is a conflict: it has several sides`,
       );
     }
-    await printContents(context, readContents(remote, found.hash));
+    await printContents(context, readContents(session.cached, found.hash));
   },
 });
 

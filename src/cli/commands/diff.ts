@@ -28,7 +28,12 @@ export const diff = command({
     await using session = await openSession(context);
     const paths = rest.map((path) => repositoryPath(session.workspace, context.cwd, path));
     const [from, to] = await findSides(session, args.from, args.to);
-    const comparison = await compareFiles(session, from, to, pathFilter(paths));
+    const comparison = await compareFiles(
+      { workspace: session.workspace, remote: session.cached },
+      from,
+      to,
+      pathFilter(paths),
+    );
     if (context.json) return context.print(await toJson(comparison), "");
     if (args.stat) return await printStat(context, comparison);
     for await (const { pair } of comparison.pairs()) {

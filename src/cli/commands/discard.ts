@@ -54,9 +54,9 @@ function checkThere(workspace: Workspace, paths: readonly string[]): void {
 
 async function restore(
   context: Context,
-  { workspace, remote }: EditSession,
+  { workspace, cached }: EditSession,
   isWanted: (path: string) => boolean,
 ) {
   using line = context.progress("restoring");
-  return await discardFiles({ workspace, fetch: remoteObjects(remote) }, isWanted, line);
+  return await discardFiles({ workspace, fetch: remoteObjects(cached) }, isWanted, line);
 }
