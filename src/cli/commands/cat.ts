@@ -8,7 +8,8 @@ import { lstatSync } from "node:fs";
 import { join } from "node:path";
 import { command } from "../command.ts";
 import type { Context } from "../context.ts";
-import { openSession, repositoryPath } from "../session.ts";
+import { openSession } from "../session.ts";
+import { repositoryPath } from "../working-copy.ts";
 
 export const cat = command({
   meta: {

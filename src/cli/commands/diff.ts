@@ -7,7 +7,8 @@ import { emptyTreeHash } from "#core/tree.ts";
 import { command } from "../command.ts";
 import type { Context } from "../context.ts";
 import { paintPatch } from "../patch-view.ts";
-import { openSession, pathFilter, repositoryPath, type Session } from "../session.ts";
+import { openSession, type Session } from "../session.ts";
+import { pathFilter, repositoryPath } from "../working-copy.ts";
 
 export const diff = command({
   meta: {

@@ -10,7 +10,7 @@ import { command } from "../command.ts";
 import type { Context } from "../context.ts";
 import { openEditSession, type EditSession } from "../edit-session.ts";
 import { fileLine } from "../file-view.ts";
-import { pathFilter, repositoryPath } from "../session.ts";
+import { pathFilter, repositoryPath } from "../working-copy.ts";
 
 export const discard = command({
   meta: {

@@ -4,7 +4,8 @@ import { changeJson, indentedDescription, localTime, shortName } from "../change
 import { command } from "../command.ts";
 import type { Style } from "../output.ts";
 import { positiveInteger } from "../options.ts";
-import { openSession, repositoryPath, type Session } from "../session.ts";
+import { openSession, type Session } from "../session.ts";
+import { repositoryPath } from "../working-copy.ts";
 import { isDraft, serverRevision } from "#client/revision.ts";
 import type { Change } from "#gen/pogo/v1/common.ts";
 

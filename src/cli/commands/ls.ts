@@ -8,7 +8,8 @@ import { PogoError } from "#core/errors.ts";
 import type { Remote } from "#client/remote.ts";
 import { command } from "../command.ts";
 import { quoteName, type Style } from "../output.ts";
-import { openSession, repositoryPath } from "../session.ts";
+import { openSession } from "../session.ts";
+import { repositoryPath } from "../working-copy.ts";
 
 type Listed = {
   name: string;

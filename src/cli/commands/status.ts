@@ -3,7 +3,7 @@ import { scan, type Difference } from "#client/working-copy/scan.ts";
 import type { CurrentChange } from "#client/state.ts";
 import { count, indentedDescription, shortName, subject } from "../change-view.ts";
 import { command } from "../command.ts";
-import { openRecovered } from "../session.ts";
+import { openRecovered } from "../working-copy.ts";
 import { fileLine } from "../file-view.ts";
 import type { Style } from "../output.ts";
 
