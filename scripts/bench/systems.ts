@@ -33,6 +33,12 @@ const gitEnvironment = {
   GIT_COMMITTER_EMAIL: "bench@localhost",
   GIT_CONFIG_GLOBAL: "/dev/null",
   GIT_CONFIG_SYSTEM: "/dev/null",
+  // No repacking in the background: it would run beside the jobs that follow.
+  GIT_CONFIG_COUNT: "2",
+  GIT_CONFIG_KEY_0: "gc.auto",
+  GIT_CONFIG_VALUE_0: "0",
+  GIT_CONFIG_KEY_1: "receive.autogc",
+  GIT_CONFIG_VALUE_1: "false",
 };
 
 /** git, with `git daemon` as the server. */
