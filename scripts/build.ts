@@ -59,12 +59,8 @@ export async function build(options: BuildOptions): Promise<{ nativeModules: str
   });
   for (const log of result.logs) console.error(String(log));
   // The executable holds them as well.
-  for (const map of [
-    `${outfile.replace(/\.exe$/, "")}.map`,
-    join(dirname(outfile), "embedded-worker.js.map"),
-  ]) {
-    await rm(map, { force: true });
-  }
+  const maps = new Bun.Glob("*.map").scanSync({ cwd: dirname(outfile), absolute: true });
+  for (const map of maps) await rm(map, { force: true });
   return { nativeModules };
 }
 

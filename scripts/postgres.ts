@@ -14,6 +14,9 @@ import { dirname, join } from "node:path";
 export type Cluster = AsyncDisposable & {
   /** Creates an empty database and says its URL. */
   createDatabase(name: string): Promise<string>;
+  /** Ends it as a crash would, and starts it again where it was. */
+  crash(): Promise<void>;
+  start(): Promise<void>;
 };
 
 export type ClusterOptions = {
@@ -35,11 +38,12 @@ export async function startPostgres({ durable = false }: ClusterOptions = {}): P
   const control = [join(bin, "pg_ctl"), "-D", data, "-w", "-s"];
   const server = `-c listen_addresses= -c unix_socket_directories='${directory}'`;
   const options = `${server} ${durable ? "" : careless} -c max_connections=200`;
-  const log = join(directory, "log");
+  const start = [...control, "-l", join(directory, "log"), "-o", options, "start"];
+  const crash = [...control, "-m", "immediate", "stop"];
   try {
     const initdb = [join(bin, "initdb"), "-D", data, "-U", "postgres", "-A", "trust"];
     await run([...initdb, "-E", "UTF8", "--no-locale", "--no-sync"]);
-    await run([...control, "-l", log, "-o", options, "start"]);
+    await run(start);
   } catch (error) {
     rmSync(directory, { recursive: true, force: true });
     throw error;
@@ -49,8 +53,10 @@ export async function startPostgres({ durable = false }: ClusterOptions = {}): P
       await run([join(bin, "createdb"), "-h", directory, "-U", "postgres", name]);
       return `postgres://postgres@localhost/${name}?host=${directory}`;
     },
+    crash: () => run(crash),
+    start: () => run(start),
     async [Symbol.asyncDispose]() {
-      await run([...control, "-m", "immediate", "stop"]);
+      await run(crash);
       rmSync(directory, { recursive: true, force: true });
     },
   };

@@ -191,6 +191,13 @@ test("every command is listed", () => {
   expect(files.filter((file) => !program.includes(`#cli/commands/${file}"`))).toEqual([]);
 });
 
+test("every worker is built into the executable", () => {
+  const builder = readFileSync(join(root, "scripts/build.ts"), "utf8");
+  const workers = own.filter(({ path }) => path.endsWith("-worker.ts"));
+  const absent = workers.filter(({ path }) => !builder.includes(`"${path}"`));
+  expect(absent.map(({ path }) => path)).toEqual([]);
+});
+
 test("what is exported is used", () => {
   const wrong = own.flatMap(({ path, text }) => {
     const names = [...text.matchAll(/^export (?:async )?(?:function\*?|const|class) (\w+)/gm)];

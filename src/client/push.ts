@@ -31,6 +31,8 @@ export type PushResult = {
   theirs: Change | undefined;
 };
 
+type Committed = Pick<PushResult, "outcome" | "change" | "theirs">;
+
 export type PushOptions = {
   /** Replaces the description. */
   description?: string | undefined;
@@ -56,7 +58,10 @@ export async function push(
   options: PushOptions = {},
 ): Promise<PushResult> {
   const { workspace, remote } = parts;
-  await finishPendingPush(parts);
+  const finished = await finishPendingPush(parts);
+  if (finished?.outcome === "diverged") {
+    return { ...finished, differences: [], sent: nothingSent };
+  }
   const found = scan(workspace, options);
   const { current } = workspace.state;
   const { differences } = found;
@@ -66,7 +71,8 @@ export async function push(
     : description !== undefined && description !== current.description;
   if (differences.length === 0 && !isDescribed) {
     const [change, theirs] = [undefined, undefined];
-    return { outcome: "unchanged", differences, sent: nothingSent, change, theirs };
+    const unchanged = { outcome: "unchanged", change, theirs } as const;
+    return { ...(finished ?? unchanged), differences, sent: nothingSent };
   }
   const observer = options.observer?.(differences) ?? { add() {} };
   const sent = await sendContents(parts, found, observer);
@@ -92,15 +98,15 @@ export async function push(
 async function finishPendingPush(parts: {
   workspace: Workspace;
   remote: Remote;
-}): Promise<void> {
+}): Promise<Committed | undefined> {
   const { workspace, remote } = parts;
   const pending = workspace.state.pendingPush;
-  if (!pending) return;
+  if (!pending) return undefined;
   const trees = new Map<string, Uint8Array>();
   for await (const { hash, bytes } of remote.getTrees(pending.tree, workspace.state.current.tree)) {
     trees.set(hashKey(hash), bytes);
   }
-  await commit(parts, pending, (hash) => trees.get(hashKey(hash)), {});
+  return await commit(parts, pending, (hash) => trees.get(hashKey(hash)), {});
 }
 
 async function sendContents(
@@ -133,7 +139,7 @@ async function commit(
   pending: PendingPush,
   trees: TreeSource,
   known: Partial<KnownStats>,
-): Promise<Pick<PushResult, "outcome" | "change" | "theirs">> {
+): Promise<Committed> {
   const { state } = workspace;
   try {
     const answer = await remote.commit({

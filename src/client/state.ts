@@ -100,7 +100,9 @@ export class State implements Disposable {
     const database = new Database(file, { create: true, readwrite: true, strict: true });
     const state = new State(database, file, false);
     state.guard(() => {
+      // A working copy that is not there yet cannot be damaged.
       prepare(database);
+      database.run("pragma synchronous = off");
       database.transaction(() => {
         database.run(schema);
         state.set("format", formatVersion);
@@ -108,6 +110,7 @@ export class State implements Disposable {
         state.setBinding(binding);
         state.setCurrent(current);
       })();
+      database.run("pragma synchronous = full");
     });
     return state;
   }

@@ -113,13 +113,14 @@ export function createWorkspace(
 
 // SQLite's own lock works alike on every system and ends with its process.
 function tryLock(file: string): Disposable | undefined {
-  const database = new Database(file, { create: true, readwrite: true });
+  let database: Database | undefined;
   try {
-    database.run("pragma journal_mode = memory");
-    database.run("begin exclusive");
-    return { [Symbol.dispose]: () => database.close() };
+    const opened = (database = new Database(file, { create: true, readwrite: true }));
+    opened.run("pragma journal_mode = memory");
+    opened.run("begin exclusive");
+    return { [Symbol.dispose]: () => opened.close() };
   } catch (error) {
-    database.close();
+    database?.close();
     const code = (error as { code?: string }).code ?? "";
     if (/^SQLITE_(BUSY|LOCKED)/.test(code)) return undefined;
     if (/^SQLITE_(READONLY|CANTOPEN|PERM|IOERR)/.test(code)) {

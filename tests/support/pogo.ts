@@ -11,6 +11,8 @@ export type RunOptions = {
   /** What the program reads from stdin: nothing unless said. */
   stdin?: string;
   environment?: Record<string, string>;
+  /** A command that runs the program. */
+  through?: string[];
 };
 
 export type Pogo = Disposable & {
@@ -41,7 +43,7 @@ export function openPogo(environment: Record<string, string> = {}): Pogo {
   mkdirSync(home);
 
   function start(args: string[], options: RunOptions = {}) {
-    return Bun.spawn([...program, ...args], {
+    return Bun.spawn([...(options.through ?? []), ...program, ...args], {
       cwd: options.cwd ?? home,
       stdin: options.stdin === undefined ? "ignore" : new Blob([options.stdin]),
       stdout: "pipe",

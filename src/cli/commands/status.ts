@@ -31,7 +31,7 @@ function describe(current: CurrentChange, differences: Difference[], style: Styl
   const state = isDraft(current) ? style.yellow("draft") : `version ${current.version}`;
   const bookmarks = current.bookmarks.map((name) => ` ${style.green(name)}`).join("");
   const lines = [
-    `change ${shortName(current, style)} (${state})${bookmarks}`,
+    `change ${shortName(current, style)} (${state}${current.sealed ? ", sealed" : ""})${bookmarks}`,
     indentedDescription(current.description, style).trimEnd(),
   ];
   for (const parent of current.parents) {
@@ -51,5 +51,5 @@ function describe(current: CurrentChange, differences: Difference[], style: Styl
 }
 
 function sealedNote({ sealed }: CurrentChange): string {
-  return sealed ? " (a push makes a new change of this, as the change is sealed)" : "";
+  return sealed ? ", which a push makes a new change of" : "";
 }

@@ -231,7 +231,7 @@ function entryProblem(path: string, entry: Entry): string | undefined {
   return process.platform === "win32" ? windowsNameProblem(entry.name) : undefined;
 }
 
-// TODO: conflicts are written as files with markers once merging is there.
+// Only a merge makes conflicts, and whoever can merge writes them as files with markers.
 function plain(path: string, entry: Entry): FileEntry | SymlinkEntry {
   if (entry.kind === "file" || entry.kind === "symlink") return entry;
   throw new PogoError("usage", `${JSON.stringify(path)} is a conflict`, { hint: "update pogo" });

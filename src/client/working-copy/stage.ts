@@ -35,6 +35,8 @@ export type Destination = {
   staged(step: Step): void;
 };
 
+// See core/object.ts.
+const chunksCodec = 3;
 const batchBytes = 1024 * 1024;
 const batchCount = 128;
 
@@ -107,8 +109,11 @@ async function placeFiles(
     const same = files.get(hashKey(hash));
     if (!same) throw new PogoError("corrupt", `the server sent ${toHex(hash)} unasked`);
     files.delete(hashKey(hash));
-    // Only a list stands for contents that are longer than one object.
-    if (bytes[4] === chunksCodec && inspectObject(bytes).codec === "chunks") {
+    if (bytes[4] === chunksCodec) {
+      const { rawSize } = inspectObject(bytes);
+      // Before a disk is filled with what turns out to be too much.
+      const wrongly = same.find(({ after }) => after?.kind === "file" && after.size !== rawSize);
+      if (wrongly) throw wrongSize(wrongly.path);
       large.push({ steps: same, chunks: decodeChunkList(bytes) });
       continue;
     }
@@ -128,8 +133,6 @@ async function placeFiles(
   }
   return large;
 }
-
-const chunksCodec = 3;
 
 /** Gathers contents into batches and keeps a bounded number of them under way. */
 function openBatches(writer: ContentsWriter, destination: Destination, observer: CheckoutObserver) {
@@ -225,6 +228,10 @@ async function stageChunks(
   }
   // While it had another name it was not whole, and the step could not be done.
   writing(step.path, () => renameSync(`${staged}.part`, staged));
+}
+
+function wrongSize(path: string): PogoError {
+  return new PogoError("corrupt", `${JSON.stringify(path)} has another size than its tree says`);
 }
 
 function writeAll(descriptor: number, bytes: Uint8Array): void {

@@ -12,7 +12,7 @@ import {
 import { join } from "node:path";
 import { emptyTreeHash, encodeTree, treeHash, type Entry } from "#core/tree.ts";
 import { hashKey } from "#core/hash.ts";
-import { checkout } from "#client/working-copy/checkout.ts";
+import { checkout, recover } from "#client/working-copy/checkout.ts";
 import { interruptedOperation } from "#client/working-copy/journal.ts";
 import { scan } from "#client/working-copy/scan.ts";
 import { hashWorkingFile } from "#client/working-copy/read.ts";
@@ -273,3 +273,29 @@ test("empty directories in the way make room, others that were emptied stay", as
   expect(scan(workspace).differences).toEqual([]);
   expect(readFileSync(join(root, "keep"), "utf8")).toBe("1");
 });
+
+test("a large checkout is shared by threads, whose failures are told", async () => {
+  const files: Files = {};
+  for (let index = 0; index < 1500; index++) files[`d${index % 40}/f${index}`] = `file ${index}`;
+  const snapshot = snapshotOf(files);
+  const fetch: Snapshot["fetch"] = async function* (wanted) {
+    for await (const { hash, bytes } of snapshot.fetch(wanted)) {
+      const isRotten = hashKey(hash) === hashKey(wanted[1200]!.hash);
+      yield { hash, bytes: isRotten ? bytes.toReversed() : bytes };
+    }
+  };
+  using temporary = temporaryWorkspace();
+  const { root, workspace } = temporary;
+  const failure = await checkOut(workspace, { ...snapshot, fetch }).catch((error) => error);
+  expect(failure.code).toBe("corrupt");
+  expect(workspace.state.current.tree).toEqual(emptyTreeHash);
+  const recovery = await recover({ workspace, fetch: snapshot.fetch });
+  expect(recovery).toEqual({
+    kind: "checkout",
+    outcome: "finished",
+    target: snapshot.current,
+    kept: [],
+  });
+  expect(readFiles(root)).toEqual(plainFiles(files));
+  expect(scan(workspace).differences).toEqual([]);
+}, 60_000);

@@ -335,3 +335,16 @@ test.skipIf(!isRoot)("what cannot be read ends the scan with its path", async ()
   chmodSync(join(root, "secret"), 0o700);
   expect(run()).toBe(`denied\ncannot read "secret": permission denied\n${hint}`);
 });
+
+test("many directories are verified by two threads, to the same result", async () => {
+  const files: Files = {};
+  for (let index = 0; index < 900; index++) files[`d${index % 30}/e${index}/file`] = `${index}`;
+  using temporary = await checkedOut(files);
+  const { root, workspace } = temporary;
+  await tick();
+  changes(workspace);
+  expect(scan(workspace).visited.size).toBe(0);
+  for (const path of ["d3/e33/file", "d29/e899/file"]) writeFileSync(join(root, path), "edited");
+  expect(changes(workspace)).toEqual(["modified d29/e899/file", "modified d3/e33/file"]);
+  expect(scan(workspace).visited.size).toBe(2);
+}, 60_000);

@@ -1,0 +1,158 @@
+/** People at their terminals: a real server, and the real program run in working copies. */
+import { mkdtempSync } from "node:fs";
+import { join } from "node:path";
+
+import { AuthServiceService as Auth } from "#gen/pogo/v1/auth.ts";
+import type { FinishedCall } from "#rpc/serve.ts";
+import { connect } from "#server/db/connect.ts";
+import { openPogo, type Outcome, type Pogo, type RunOptions } from "./pogo.ts";
+import type { Engine } from "./postgres.ts";
+import { startTestServer, testRootToken, type TestServer } from "./server.ts";
+import { writeFiles, type Files } from "./workspace.ts";
+
+export type Scene = AsyncDisposable & {
+  server: TestServer;
+  url: string;
+  /** A user with a token and an empty home. */
+  person(name: string): Promise<Person>;
+  /** Somebody without a token. */
+  stranger(): Person;
+  /** Waits for the server to finish a call of a method, such as "FindMissing". */
+  nextCall(method: string): Promise<void>;
+  /** Lets a user write a repository; only with a real PostgreSQL, as there is no command yet. */
+  letWrite(user: string, repository: string): Promise<void>;
+};
+
+export type Person = {
+  home: string;
+  /** Runs a command in the home, whatever comes of it. */
+  run(...args: string[]): Promise<Outcome>;
+  /** Creates a repository with a working copy of it in a new directory. */
+  init(files?: Files, ...options: string[]): Promise<Copy>;
+  /** Clones a repository into a new directory. */
+  clone(repository: string, ...options: string[]): Promise<Copy>;
+  /** A directory as it is. */
+  at(root: string, repository?: string): Copy;
+};
+
+export type Failure = { code: string; message: string; hint?: string; exitCode: number };
+
+export type Copy = {
+  root: string;
+  repository: string;
+  person: Person;
+  /** Runs a command here, whatever comes of it. */
+  run(args: string[], options?: RunOptions): Promise<Outcome>;
+  /** Starts a command, to be killed or waited for. */
+  start(args: string[]): ReturnType<Pogo["start"]>;
+  /** Runs a command that must succeed and say nothing on stderr; returns what it printed. */
+  ok(...args: string[]): Promise<string>;
+  /** Runs a command with --json that must succeed, and returns its result. */
+  // oxlint-disable-next-line no-explicit-any
+  json<T = any>(...args: string[]): Promise<T>;
+  /** Runs a command with --json that must fail, and returns how. */
+  fails(...args: string[]): Promise<Failure>;
+  write(files: Files): void;
+};
+
+/** Starts a server that people can come to. */
+export async function openScene(engine: Engine = "embedded"): Promise<Scene> {
+  await using opening = new AsyncDisposableStack();
+  const waiting = new Map<string, () => void>();
+  const observe = ({ method, error }: FinishedCall) => {
+    if (error) console.error(error);
+    const name = method.slice(method.lastIndexOf("/") + 1);
+    waiting.get(name)?.();
+    waiting.delete(name);
+  };
+  const server = opening.use(await startTestServer(engine, { observe }));
+  const { url } = server.server;
+  const root = server.channel(testRootToken);
+  const parts = opening.move();
+  let repositories = 0;
+
+  function person(environment: Record<string, string>): Person {
+    const pogo: Pogo = parts.use(openPogo({ POGO_SERVER: url, ...environment }));
+    const directory = () => mkdtempSync(join(pogo.home, "copy-"));
+    const self: Person = {
+      home: pogo.home,
+      run: (...args) => pogo.run(args),
+      async init(files = {}, ...options) {
+        const [path, name] = [directory(), `repository-${++repositories}`];
+        await pogo.ok(["init", path, "--server", url, "--name", name, ...options]);
+        writeFiles(path, files);
+        return copyAt(self, pogo, path, name);
+      },
+      async clone(repository, ...options) {
+        const path = directory();
+        await pogo.ok(["clone", `${url}/${repository}`, path, ...options]);
+        return copyAt(self, pogo, path, repository);
+      },
+      at: (path, repository = "") => copyAt(self, pogo, path, repository),
+    };
+    return self;
+  }
+
+  return {
+    server,
+    url,
+    async person(user) {
+      const request = { name: "test", expiresAt: 0, user };
+      const { secret } = await root.unary(Auth.createToken, request);
+      return person({ POGO_TOKEN: secret });
+    },
+    stranger: () => person({}),
+    nextCall: (method) => new Promise((resolve) => waiting.set(method, resolve)),
+    async letWrite(user, repository) {
+      const sql = connect(server.databaseUrl!);
+      await sql`
+        insert into repository_members (repository_id, user_id, role)
+        select repository_id, user_id, 'write' from repositories r, users u
+        where r.name = ${repository} and u.name = ${user}`;
+      await sql.end();
+    },
+    [Symbol.asyncDispose]: () => parts.disposeAsync(),
+  };
+}
+
+function copyAt(person: Person, pogo: Pogo, root: string, repository: string): Copy {
+  const run = (args: string[], options: RunOptions = {}) =>
+    pogo.run(args, { cwd: root, ...options });
+  const ok = async (...args: string[]) => {
+    const { stdout, stderr, exitCode } = await run(args);
+    if (exitCode === 0 && stderr === "") return stdout;
+    throw new Error(`pogo ${args.join(" ")} ended with ${exitCode}:\n${stderr}`);
+  };
+  return {
+    root,
+    repository,
+    person,
+    run,
+    start: (args) => pogo.start(args, { cwd: root }),
+    ok,
+    json: async (...args) => JSON.parse(await ok(...args, "--json")),
+    async fails(...args) {
+      const { stdout, stderr, exitCode } = await run([...args, "--json"]);
+      if (exitCode === 0) throw new Error(`pogo ${args.join(" ")} succeeded:\n${stdout}`);
+      return { ...JSON.parse(stderr).error, exitCode };
+    },
+    write: (files) => writeFiles(root, files),
+  };
+}
+
+/**
+ * Text with what differs from run to run made alike: change names by the order in which they
+ * appear, times, and the given texts, such as directories, by their names.
+ */
+export function steady(text: string, known: Record<string, string> = {}): string {
+  let steadied = text;
+  for (const [name, value] of Object.entries(known)) steadied = steadied.replaceAll(value, name);
+  const names = new Map<string, string>();
+  return steadied
+    .replace(/\b[k-z]{8}(?:[k-z]{8})?\b/g, (name) => {
+      const short = name.slice(0, 8);
+      names.set(short, names.get(short) ?? `change-${names.size + 1}`);
+      return names.get(short)!;
+    })
+    .replace(/\b\d{4}-\d\d-\d\d \d\d:\d\d\b/g, "TIME");
+}
