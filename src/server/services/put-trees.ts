@@ -46,7 +46,8 @@ export async function putTrees(
   return { trees: stored };
 }
 
-function checkCollisions(repository: RepositoryRow, entries: Entry[]): void {
+/** Refuses names in one directory that some systems cannot tell apart. */
+export function checkCollisions(repository: RepositoryRow, entries: Entry[]): void {
   const names = new Map<string, string>();
   for (const { name } of entries) {
     const fold = plainName.test(name) ? name : foldName(name);
