@@ -195,7 +195,9 @@ test("what cannot be published is refused with its path, before anything is sent
     return failure.message;
   };
   copy.write({ "dir/readme": "2" });
-  expect(await refusal()).toMatchInlineSnapshot(`""dir/readme" differs from "Readme" in case or accents' spelling only"`);
+  expect(await refusal()).toMatchInlineSnapshot(
+    `""dir/readme" differs from "Readme" in case or accents' spelling only"`,
+  );
   rmSync(join(copy.root, "dir/readme"));
   for (const link of ["/etc/passwd", "../../outside", "../.pogo/state.sqlite"]) {
     copy.write({ "dir/link": { link } });

@@ -33,6 +33,7 @@ export const cat = command({
       throw new PogoError(
         "conflict",
         `${JSON.stringify(path)} is a conflict: it has several sides`,
+        { hint: `look at it in a working copy: pogo edit ${revision}` },
       );
     }
     await printContents(context, readContents(remote, found.hash));

@@ -1,4 +1,4 @@
-/** The graph of versions: what each was made from. As in graph.ts, `lateral` orders the look-ups. */
+/** The graph of versions: what each was made from. As in graph.ts, `lateral` orders look-ups. */
 import { numberArray, type Queries } from "./connect.ts";
 
 export type VersionNode = {
