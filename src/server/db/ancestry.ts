@@ -1,11 +1,10 @@
-/** The graph of versions: what each was made from. As in graph.ts, `lateral` orders look-ups. */
+/**
+ * The graph of versions: what each was made from. That is its parents and its base, which is one
+ * of them, or the version of the same change that it replaced. All have smaller ids than it has.
+ */
 import { numberArray, type Queries } from "./connect.ts";
 
-export type VersionNode = {
-  versionId: number;
-  /** Its parents, and the version of the same change that it replaced. All have smaller ids. */
-  origins: number[];
-};
+export type VersionNode = { versionId: number; origins: number[] };
 
 /** Reads versions and some of their ancestors, the nearest first. */
 export async function readOrigins(
@@ -14,16 +13,14 @@ export async function readOrigins(
   versionIds: readonly number[],
   limit: number,
 ): Promise<VersionNode[]> {
+  // As in graph.ts, `lateral` orders the look-ups.
   const originsOf = (row: "walk" | "near") => sql`
     select parent_version_id as origin from version_parents
     where repository_id = ${repositoryId} and version_id = ${sql(row)}.version_id
     union all
-    select replaced.version_id
-    from (select change_id, base_version_id from versions
-      where repository_id = ${repositoryId} and version_id = ${sql(row)}.version_id limit 1) own
-    cross join lateral (select version_id, change_id from versions
-      where repository_id = ${repositoryId} and version_id = own.base_version_id limit 1) replaced
-    where replaced.change_id = own.change_id
+    select base_version_id from versions
+    where repository_id = ${repositoryId} and version_id = ${sql(row)}.version_id
+      and base_version_id is not null
     offset 0`;
   // The limit ends the recursion: no more rows are made than are asked for.
   return await sql<VersionNode[]>`
@@ -35,4 +32,30 @@ export async function readOrigins(
     select near.version_id,
       (select coalesce(json_agg(origin), '[]') from (${originsOf("near")}) o) as origins
     from (select version_id from walk limit ${limit + versionIds.length}) near`;
+}
+
+/** Reads the versions of a repository from one downwards by id, related to it or not. */
+export async function readOriginsBelow(
+  sql: Queries,
+  repositoryId: number,
+  versionId: number,
+  limit: number,
+): Promise<VersionNode[]> {
+  const versions = await sql<{ versionId: number; baseVersionId: number | null }[]>`
+    select version_id, base_version_id from versions
+    where repository_id = ${repositoryId} and version_id <= ${versionId}
+    order by version_id desc
+    limit ${limit}`;
+  const nodes = new Map(
+    versions.map(({ versionId: id, baseVersionId }) => [
+      id,
+      { versionId: id, origins: baseVersionId === null ? [] : [baseVersionId] },
+    ]),
+  );
+  const last = versions.at(-1)?.versionId ?? versionId;
+  const parents = await sql<{ versionId: number; origin: number }[]>`
+    select version_id, parent_version_id as origin from version_parents
+    where repository_id = ${repositoryId} and version_id between ${last} and ${versionId}`;
+  for (const { versionId: id, origin } of parents) nodes.get(id)?.origins.push(origin);
+  return [...nodes.values()];
 }

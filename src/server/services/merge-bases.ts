@@ -4,7 +4,7 @@
  * made from it: the cost is in versions, not in paths, and nothing older than the oldest base is
  * looked at but what was read along.
  */
-import { readOrigins } from "../db/ancestry.ts";
+import { readOrigins, readOriginsBelow } from "../db/ancestry.ts";
 import type { Queries } from "../db/connect.ts";
 
 export type VersionGraph = {
@@ -18,21 +18,25 @@ const fromBoth = fromOne | fromOthers;
 /** Older than a base that was found. */
 const belowBase = 4;
 
-const batchMin = 64;
-const batchMax = 4096;
+const nearCount = 64;
+// Farther down whole ranges are read: most versions of a range are of some use.
+const rangeMin = 256;
+const rangeMax = 8192;
 
 /** Opens the graph of a repository; what was read of it is kept. */
 export function openVersionGraph(sql: Queries, repositoryId: number): VersionGraph {
   const known = new Map<number, number[]>();
-  let size = batchMin;
+  let size = rangeMin;
+  let isFar = false;
 
   async function originsOf(versionId: number, open: readonly number[]): Promise<number[]> {
     if (!known.has(versionId)) {
-      const wanted = [versionId, ...open.filter((other) => !known.has(other))];
-      for (const node of await readOrigins(sql, repositoryId, wanted, size)) {
-        known.set(node.versionId, node.origins);
-      }
-      size = Math.min(size * 2, batchMax);
+      const nodes = isFar
+        ? await readOriginsBelow(sql, repositoryId, versionId, size)
+        : await readOrigins(sql, repositoryId, [versionId, ...open], nearCount);
+      for (const node of nodes) known.set(node.versionId, node.origins);
+      if (isFar) size = Math.min(size * 4, rangeMax);
+      isFar = true;
     }
     const origins = known.get(versionId);
     if (!origins) throw new Error(`version ${versionId} is gone`);
