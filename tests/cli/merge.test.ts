@@ -64,6 +64,12 @@ test("a conflict of texts stands between markers, and is resolved by taking them
   const status = await copy.json("status");
   expect(status).toMatchObject({ clean: true, conflicts: ["f"], change: { conflicted: true } });
   expect(await copy.ok("show")).toContain("it holds conflicts");
+  expect(await copy.ok("info")).toContain("pogo resolve --list");
+  expect(await copy.ok("ls")).toBe("f!\n");
+  expect(await copy.ok("cat", "@", "f")).toContain("\n||||||| before both\nold\n");
+  const patch = await copy.ok("diff", "--from", "ours", "--to", "@");
+  expect(patch).toContain("+<<<<<<< side 1\n ours\n+||||||| before both\n");
+  expect(await copy.ok("diff")).toBe("");
 
   // Pushed, cloned and built upon, it is the same conflict.
   expect(await copy.ok("push")).toContain("nothing to push");
