@@ -66,22 +66,28 @@ async function measureRound(name: string, round: number): Promise<void> {
   const system = await open(name, directory, round);
   try {
     cpSync(tree, work, { recursive: true, verbatimSymlinks: true, preserveTimestamps: true });
-    samples.publish.push(await system.publish(work));
-    samples.clone.push(await system.clone(copy));
+    samples.publish.push(await settled(() => system.publish(work)));
+    samples.clone.push(await settled(() => system.clone(copy)));
     // Subversion's import leaves no working copy: the later jobs run in the clone there.
     const place = name === "svn" ? copy : work;
     for (let index = 0; index < statusRuns; index++) {
       samples.status.push(await system.status(place));
     }
     appendFileSync(join(place, editedFile), `round ${round}\n`);
-    samples.edit.push(await system.edit(place));
+    samples.edit.push(await settled(() => system.edit(place)));
     if (name === "pogo") samples.version.push(await run([binary, "--version"], { cwd: scratch }));
     samples.serverMemoryBytes.push(system.serverMemoryBytes() ?? 0);
   } finally {
     await system.close();
-    remove(directory);
   }
   process.stderr.write(`round ${round} ${name}: ${JSON.stringify(describe(samples))}\n`);
+}
+
+// What an earlier job left to be written is not the next one's to wait for. Nothing is deleted
+// before the end either: ext4 is slow to create files where many were deleted.
+async function settled(job: () => Promise<Sample>): Promise<Sample> {
+  await run(["sync"], { cwd: scratch });
+  return await job();
 }
 
 function describe(samples: Results): Record<string, string> {

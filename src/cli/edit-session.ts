@@ -28,6 +28,7 @@ export async function openEditSession(context: Context): Promise<EditSession> {
   return {
     workspace,
     remote,
+    cached: session.cached,
     refresh: session.refresh,
     get current() {
       return workspace.state.current;

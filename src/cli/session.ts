@@ -1,8 +1,7 @@
 /** What a command works with: the working copy that it stands in, and its repository's server. */
-import { relative, resolve, sep } from "node:path";
-
 import { findToken } from "#client/credentials.ts";
 import { publishedChange } from "#client/change.ts";
+import { cachedRemote, cacheDirectory, openObjectCache } from "#client/object-cache.ts";
 import { openRemote, type Remote } from "#client/remote.ts";
 import { isDraft } from "#client/revision.ts";
 import type { CurrentChange } from "#client/state.ts";
@@ -19,6 +18,8 @@ export type Session = AsyncDisposable & {
   /** The working copy's change, as it is now. */
   readonly current: CurrentChange;
   remote: Remote;
+  /** The same, but for objects that an earlier command fetched to look at. */
+  cached: Remote;
   /** Asks the server what became of the working copy's change, and remembers it. */
   refresh(): Promise<void>;
 };
@@ -64,27 +65,21 @@ export async function openSession(context: Context): Promise<Session> {
     }
   }
 
+  const cache = openObjectCache(cacheDirectory(context.environment));
   return {
     workspace,
     remote,
+    cached: cachedRemote(remote, cache),
     refresh,
     get current() {
       return workspace.state.current;
     },
     async [Symbol.asyncDispose]() {
+      cache[Symbol.dispose]();
       connection[Symbol.dispose]();
       workspace[Symbol.dispose]();
     },
   };
-}
-
-/** Opens a working copy for a command that does not ask the server, unless it must to recover. */
-export async function openRecovered(context: Context): Promise<Workspace> {
-  const workspace = openWorkspace(context.cwd);
-  if (!interruptedOperation(workspace)) return workspace;
-  workspace[Symbol.dispose]();
-  await using session = await openSession(context);
-  return openWorkspace(session.workspace.root);
 }
 
 async function recoverIfInterrupted(
@@ -116,21 +111,4 @@ export async function findWhole(remote: Remote, revision: string): Promise<Chang
     `${revision} is an old version: the change is at version ${currentVersion}`,
     { hint: `pogo new ${prefix}@${version} starts a new change from it` },
   );
-}
-
-/** Tells which paths are, or are below, any of these; all are when there are none. */
-export function pathFilter(paths: readonly string[]): (path: string) => boolean {
-  if (paths.length === 0) return () => true;
-  return (path) => {
-    return paths.some((above) => above === "" || path === above || path.startsWith(`${above}/`));
-  };
-}
-
-/** Turns a path as typed into a path in the repository; "" is its root. */
-export function repositoryPath(workspace: Workspace, cwd: string, typed: string): string {
-  const path = relative(workspace.root, resolve(cwd, typed));
-  if (path === ".." || path.startsWith(`..${sep}`)) {
-    throw new PogoError("usage", `${JSON.stringify(typed)} is outside the working copy`);
-  }
-  return path.split(sep).join("/");
 }

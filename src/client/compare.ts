@@ -1,5 +1,5 @@
 /** Compares two snapshots that are on the server, fetching only the trees that differ. */
-import { hashKey, type Hash } from "#core/hash.ts";
+import { equalHashes, hashKey, type Hash } from "#core/hash.ts";
 import { decodeTree, emptyTreeHash, type Entry } from "#core/tree.ts";
 import { diffTrees, type TreeDifference, type TreeLoader } from "#core/tree-diff.ts";
 import type { Remote } from "./remote.ts";
@@ -10,6 +10,7 @@ export async function* compareSnapshots(
   old: Hash,
   next: Hash,
 ): AsyncGenerator<TreeDifference> {
+  if (equalHashes(old, next)) return;
   const trees = new Map<string, Uint8Array>();
   for (const [root, held] of [
     [old, next],

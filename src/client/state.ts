@@ -10,8 +10,8 @@
  * the base, so that what a reader learned about an older base is not stored beside a newer one.
  */
 import { constants, Database, SQLiteError } from "bun:sqlite";
-import { statSync } from "node:fs";
-import { join } from "node:path";
+import { statfsSync, statSync } from "node:fs";
+import { dirname, join } from "node:path";
 import { isPogoError, PogoError } from "#core/errors.ts";
 import { fromHex, toHex, type Hash } from "#core/hash.ts";
 
@@ -56,6 +56,8 @@ export type PendingPush = {
 const stateFile = "state.sqlite";
 
 const formatVersion = 1;
+// SQLite makes its shared memory in pieces of this size.
+const sharedMemoryBytes = 32 * 1024;
 const schema = `
   create table meta (key text primary key, value text not null) without rowid;
   create table directories (
@@ -92,18 +94,20 @@ export class State implements Disposable {
   readonly database: Database;
   readonly file: string;
   readonly isReadOnly: boolean;
+  readonly #whyReadOnly: unknown;
 
-  private constructor(database: Database, file: string, isReadOnly: boolean) {
+  private constructor(database: Database, file: string, whyReadOnly?: unknown) {
     this.database = database;
     this.file = file;
-    this.isReadOnly = isReadOnly;
+    this.isReadOnly = whyReadOnly !== undefined;
+    this.#whyReadOnly = whyReadOnly;
   }
 
   /** Makes the state of a new working copy. */
   static create(directory: string, binding: Binding, current: CurrentChange): State {
     const file = join(directory, stateFile);
     const database = new Database(file, { create: true, readwrite: true, strict: true });
-    const state = new State(database, file, false);
+    const state = new State(database, file);
     state.guard(() => {
       // A working copy that is not there yet cannot be damaged.
       prepare(database);
@@ -124,7 +128,7 @@ export class State implements Disposable {
   static open(directory: string): State {
     const file = join(directory, stateFile);
     if (!isStanding(file)) throw damaged(file, "it is missing");
-    const state = openFile(file, (database, isReadOnly) => new State(database, file, isReadOnly));
+    const state = openFile(file, (database, why) => new State(database, file, why));
     try {
       const format = state.get("format");
       if (typeof format === "number" && format > formatVersion) {
@@ -198,7 +202,7 @@ export class State implements Disposable {
     try {
       return body();
     } catch (error) {
-      throw explain(error, this.file);
+      throw explain(error, this.file, this.#whyReadOnly);
     }
   }
 
@@ -231,7 +235,7 @@ function isStanding(file: string): boolean {
   }
 }
 
-function openFile<T>(file: string, make: (database: Database, isReadOnly: boolean) => T): T {
+function openFile<T>(file: string, make: (database: Database, whyReadOnly: unknown) => T): T {
   const attempts = [
     { name: file, flags: constants.SQLITE_OPEN_READWRITE, isReadOnly: false },
     { name: file, flags: constants.SQLITE_OPEN_READONLY, isReadOnly: true },
@@ -249,7 +253,7 @@ function openFile<T>(file: string, make: (database: Database, isReadOnly: boolea
       database = new Database(name, flags);
       if (!isReadOnly) prepare(database);
       database.query("select value from meta where key = 'format'").get();
-      return make(database, isReadOnly);
+      return make(database, first);
     } catch (error) {
       database?.close();
       first ??= error;
@@ -266,16 +270,22 @@ function prepare(database: Database): void {
   database.run("pragma synchronous = full");
 }
 
-function explain(error: unknown, file: string): unknown {
-  if (isPogoError(error)) return error;
+function explain(refusal: unknown, file: string, whyReadOnly?: unknown): unknown {
+  if (isPogoError(refusal)) return refusal;
+  const isReadOnly = refusal instanceof SQLiteError && refusal.code?.startsWith("SQLITE_READONLY");
+  // What could be opened for reading only, for want of space perhaps, refuses for that reason.
+  const error = isReadOnly ? (whyReadOnly ?? refusal) : refusal;
   if (error instanceof SyntaxError) return damaged(file, "a value is not JSON", error);
   if (!(error instanceof SQLiteError)) return error;
   const code = error.code ?? "";
   if (/^SQLITE_(CORRUPT|NOTADB)/.test(code) || /no such (table|column)/.test(error.message)) {
     return damaged(file, error.message, error);
   }
-  if (code.startsWith("SQLITE_FULL")) {
-    return new PogoError("unavailable", `no space left to write ${file}`, { cause: error });
+  if (code.startsWith("SQLITE_FULL") || (code.startsWith("SQLITE_IOERR") && isFull(file))) {
+    return new PogoError("unavailable", `no space left to write ${file}`, {
+      cause: error,
+      hint: "free some space, then run the command again",
+    });
   }
   if (/^SQLITE_(READONLY|CANTOPEN|PERM)/.test(code)) {
     return new PogoError("denied", `cannot write ${file}: ${error.message}`, { cause: error });
@@ -284,6 +294,11 @@ function explain(error: unknown, file: string): unknown {
     return new PogoError("unavailable", `cannot use ${file}: ${error.message}`, { cause: error });
   }
   return error;
+}
+
+function isFull(file: string): boolean {
+  const { bavail, bsize } = statfsSync(dirname(file));
+  return bavail * bsize < sharedMemoryBytes;
 }
 
 /** Makes a value JSON: bytes stand in it as { "$": hex }. */

@@ -79,8 +79,8 @@ export function openChannel({ url, token, allowInsecure = false }: ChannelOption
   };
 
   /**
-   * Sends one request, gets one answer. A call that the connection lost is sent again: every request
-   * that changes something carries an id by which the server knows it.
+   * Sends one request, gets one answer. A call that the connection lost is sent again: every
+   * request that changes something carries an id by which the server knows it.
    */
   async function unary<Request, Response>(
     method: MethodDefinition<Request, Response>,

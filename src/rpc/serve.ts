@@ -122,11 +122,16 @@ async function* received<Request>(
   raw: AsyncIterable<unknown>,
   signal: AbortSignal,
 ): AsyncGenerator<Request> {
-  const cancelled = aborted(signal);
-  cancelled.catch(() => {});
   const iterator = raw[Symbol.asyncIterator]();
+  // One promise for all waits would keep every message alive until the end of the call.
+  let cancel = () => {};
+  signal.addEventListener("abort", () => cancel(), { once: true });
   while (true) {
-    const next = await Promise.race([iterator.next(), cancelled]);
+    const next = await new Promise<IteratorResult<unknown>>((resolve, reject) => {
+      cancel = () => reject(gone());
+      if (signal.aborted) cancel();
+      else iterator.next().then(resolve, reject);
+    });
     if (signal.aborted) throw gone();
     if (next.done) return;
     yield next.value as Request;

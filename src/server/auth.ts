@@ -31,7 +31,7 @@ const secretLength = 38;
 const checksumLength = 6;
 const touchAfterMs = 60_000;
 
-const logInHint = "log in: pogo login";
+const logInHint = "pogo login URL, or set POGO_TOKEN";
 
 /** Makes the text of a token: its last six letters tell a mistyped one from a revoked one. */
 export function newTokenText(): string {

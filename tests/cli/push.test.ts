@@ -222,7 +222,7 @@ test("names that differ in case only are pushed once that is allowed", async () 
   expect([message, hint]).toMatchInlineSnapshot(`
     [
       ""a" differs from "A" in case or accents' spelling only",
-      "rename or remove it, or list it in .pogoignore",
+      "rename one of them, or allow such names here: pogo push --case-sensitive",
     ]
   `);
   expect(exitCode).toBe(2);

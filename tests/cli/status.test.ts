@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { Database } from "bun:sqlite";
-import { chmodSync, readdirSync, readFileSync } from "node:fs";
+import { chmodSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 
 import { openScene, steady, type Copy, type Person, type Scene } from "../support/scene.ts";
@@ -216,6 +216,24 @@ test("without the server status, info and a clean push work; what asks it says s
   expect(await copy.fails("log")).toMatchObject({ code: "unavailable", exitCode: 7 });
   copy.write({ "a.txt": "one\n" });
   expect(readState(copy)).toEqual(before);
+});
+
+test("a damaged working copy says so, and what to do", async () => {
+  const copy = await ann.init({ "a.txt": "one\n" });
+  writeFileSync(
+    join(copy.root, ".pogo/state.sqlite"),
+    "not a database, but long enough to be read",
+  );
+  for (const name of ["state.sqlite-wal", "state.sqlite-shm"]) {
+    rmSync(join(copy.root, ".pogo", name), { force: true });
+  }
+  for (const command of ["status", "push", "info", "log"]) {
+    const { code, message, hint, exitCode } = await copy.fails(command);
+    expect({ code, exitCode }).toEqual({ code: "corrupt", exitCode: 8 });
+    expect(message).toStartWith(join(copy.root, ".pogo/state.sqlite is damaged"));
+    expect(hint).toStartWith("your files are untouched");
+  }
+  expect(readFileSync(join(copy.root, "a.txt"), "utf8")).toBe("one\n");
 });
 
 /** Names of everything, and contents of what is not Pogo's own. */

@@ -12,7 +12,9 @@ describe("chunks", () => {
   test("the cuts of a known stream never change", () => {
     const bytes = noise(12 * mib, 1);
     const lengths = sizesOf(bytes);
-    expect(toHex(sha256(Buffer.from(lengths.join())))).toMatchInlineSnapshot(`"70eeb5ec7ae317f36dacbe98883a1091ae3ec8c18855d7cdc56a7acb1c506262"`);
+    expect(toHex(sha256(Buffer.from(lengths.join())))).toMatchInlineSnapshot(
+      `"70eeb5ec7ae317f36dacbe98883a1091ae3ec8c18855d7cdc56a7acb1c506262"`,
+    );
     expect(lengths.reduce((sum, length) => sum + length)).toBe(bytes.length);
   });
 

@@ -3,7 +3,8 @@
  * shows nothing half; the next command finishes or undoes what was begun; and a push that is run
  * again sends what had not arrived, and no more.
  *
- * POGO_TEST_KILLS says how many kills there are in all of tests/crash, POGO_TEST_SEED repeats a run.
+ * POGO_TEST_KILLS says how many kills there are in all of tests/crash; POGO_TEST_SEED repeats a
+ * run.
  */
 import { expect, test } from "bun:test";
 import { existsSync, readdirSync, readFileSync, rmSync } from "node:fs";
@@ -113,7 +114,9 @@ async function pushTrial(world: World): Promise<Trial> {
     async verify() {
       const missing = await missingOf(remote, cwd);
       const again = await push(pogo, cwd);
-      expect({ objects: again.sent.objects, bytes: again.sent.bytes }).toEqual(missing);
+      // Of what had arrived some may have been stored since it was asked.
+      expect(again.sent.objects).toBeLessThanOrEqual(missing.objects);
+      expect(again.sent.bytes).toBeLessThanOrEqual(missing.bytes);
       const change = await remote.getChange(again.change);
       expect([change.tree.toHex(), change.currentVersion]).toEqual([treeOf(cwd), version]);
     },

@@ -2,7 +2,8 @@
  * The server is killed at random moments of pushes. What it acknowledged is there, whole; nothing
  * half is visible; and a push that is run again sends what had not arrived, and no more.
  *
- * POGO_TEST_KILLS says how many kills there are in all of tests/crash, POGO_TEST_SEED repeats a run.
+ * POGO_TEST_KILLS says how many kills there are in all of tests/crash; POGO_TEST_SEED repeats a
+ * run.
  */
 import { expect, test } from "bun:test";
 import { join } from "node:path";

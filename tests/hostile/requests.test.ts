@@ -1,7 +1,7 @@
-/** Requests that a hostile client makes up: of commits, names, and repositories of others. */
+/** Requests that a hostile client makes up: of commits, names, numbers and messages. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 
-import { newRequestId } from "#client/remote.ts";
+import { newRequestId, type Remote } from "#client/remote.ts";
 import { AuthServiceService as Auth } from "#gen/pogo/v1/auth.ts";
 import { BookmarkServiceService as Bookmarks } from "#gen/pogo/v1/bookmark.ts";
 import { ChangeServiceService as Changes } from "#gen/pogo/v1/change.ts";
@@ -10,7 +10,7 @@ import { PullServiceService as Pull } from "#gen/pogo/v1/pull.ts";
 import { PushServiceService as Push, type CommitRequest } from "#gen/pogo/v1/push.ts";
 import { QueryServiceService as Query } from "#gen/pogo/v1/query.ts";
 import { RepositoryServiceService as Repositories } from "#gen/pogo/v1/repository.ts";
-import type { Remote } from "#client/remote.ts";
+import { openAttack, secretTree, type Attack, type Calls } from "../support/attack.ts";
 import {
   directoryEntry,
   fileEntry,
@@ -21,71 +21,21 @@ import {
 } from "../support/forge.ts";
 import { engines } from "../support/postgres.ts";
 import { newChangeName, publish } from "../support/publish.ts";
-import {
-  openRawClient,
-  withRawRequests,
-  type Ending,
-  type RawClient,
-} from "../support/raw-client.ts";
-import { createRemote, startTestServer, type TestServer } from "../support/server.ts";
-import { watchTraces, type Traces } from "../support/traces.ts";
-
-const secret = plainObject("what only Ann has");
-const secretTree = forgeTree(fileEntry("secret", 17, secret.hash));
+import { withRawRequests, type RawClient } from "../support/raw-client.ts";
 
 describe.each(engines)("%s", (engine) => {
-  let server: TestServer;
-  let traces: Traces;
-  /** The attacker, who has a token and a repository of his own. */
+  let attack: Attack;
   let mallory: RawClient;
   let remote: Remote;
   let own: Change;
   let foreign: Change;
-  const closing = new AsyncDisposableStack();
-
+  const commit = (overrides: Partial<CommitRequest>) => attack.commit(overrides);
+  const expectRefused = (code: string, calls: Calls) => attack.expectRefused(code, calls);
   beforeAll(async () => {
-    server = closing.use(await startTestServer(engine));
-    const [ann, bob] = [await server.user("ann"), await server.user("mallory")];
-    const anns = await createRemote(ann, "anns");
-    await anns.putObjects([secret]);
-    await anns.putTrees([secretTree]);
-    foreign = (await publish(anns, { secret: "what only Ann has" })).change!;
-    remote = await createRemote(bob, "own");
-    own = (await publish(remote, { "a.txt": "one" })).change!;
-    mallory = closing.use(openRawClient(server.server.url, await tokenOf(server, "mallory")));
-    traces = closing.use(watchTraces(server, [ann, bob]));
+    attack = await openAttack(engine);
+    ({ mallory, remote, own, foreign } = attack);
   }, 60_000);
-  afterAll(() => closing.disposeAsync());
-
-  /** Makes each call, tells those that did not end as they should, and that nothing is left. */
-  async function expectRefused(
-    code: string,
-    calls: Record<string, () => Promise<Ending<unknown>>>,
-  ) {
-    const before = await traces.count();
-    const ended: Record<string, string> = {};
-    const expected: Record<string, string> = {};
-    for (const [name, call] of Object.entries(calls)) {
-      ended[name] = (await call()).code;
-      expected[name] = code;
-    }
-    expect(ended).toEqual(expected);
-    expect(await traces.count()).toEqual(before);
-  }
-
-  function commit(overrides: Partial<CommitRequest>): Promise<Ending<unknown>> {
-    return mallory.unary(Push.commit, {
-      repository: "own",
-      requestId: newRequestId(),
-      change: newChangeName(),
-      expectedVersion: 0,
-      tree: own.tree,
-      parents: [],
-      description: "hostile",
-      child: "",
-      ...overrides,
-    });
-  }
+  afterAll(() => attack[Symbol.asyncDispose]());
 
   const parentOf = (change: Change, version = change.version) => {
     return { change: change.name, version, description: "", prefix: "" };
@@ -143,54 +93,6 @@ describe.each(engines)("%s", (engine) => {
     await expectRefused("not-found", Object.fromEntries(calls));
   });
 
-  test("another repository cannot be told from none, nor its contents be had", async () => {
-    const trees = [{ repository: "own", parts: [partOf(secretTree)] }];
-    const above = forgeTree(directoryEntry("d", secretTree.hash));
-    const repository = "own";
-    await expectRefused("not-found", {
-      "its object": () =>
-        mallory.serverStream(Pull.getObjects, { repository, hashes: [secret.hash] }),
-      "its tree": () =>
-        mallory.serverStream(Pull.getTrees, {
-          repository,
-          root: secretTree.hash,
-          held: new Uint8Array(0),
-        }),
-      "a tree that names its object": () => mallory.clientStream(Push.putTrees, trees),
-      "a tree that names its tree": () =>
-        mallory.clientStream(Push.putTrees, [{ repository, parts: [partOf(above)] }]),
-      "its change": () => mallory.unary(Query.getChange, { repository, revision: foreign.name }),
-      "a bookmark at its change": () =>
-        mallory.unary(Bookmarks.setBookmark, {
-          repository,
-          requestId: newRequestId(),
-          name: "mine",
-          revision: foreign.name,
-        }),
-      "removing its change": () =>
-        mallory.unary(Changes.removeChange, {
-          repository,
-          requestId: newRequestId(),
-          revision: foreign.name,
-        }),
-    });
-    const asked = { repository, objects: [secret.hash], trees: [secretTree.hash] };
-    const { responses } = await mallory.unary(Push.findMissing, asked);
-    expect(responses).toEqual([{ objects: [0], trees: [0] }]);
-  });
-
-  test("every call on a repository of others is not found, as on none at all", async () => {
-    for (const repository of ["anns", "nobodys"]) {
-      await expectRefused("not-found", everyCall(mallory, repository, foreign));
-    }
-    using stranger = openRawClient(server.server.url);
-    for (const repository of ["anns", "nobodys"]) {
-      await expectRefused("denied", everyCall(stranger, repository, foreign));
-    }
-    using guesser = openRawClient(server.server.url, "pogo_guessed-and-wrong");
-    await expectRefused("denied", everyCall(guesser, "anns", foreign));
-  });
-
   test("names that are paths, controls or statements are usage errors", async () => {
     const names = ["", ".", "..", "../anns", "/anns", "a/b", "a\0b", "a\nb", "\u001b[31m", "-x"];
     names.push("x".repeat(101), "anns;drop table users", "ann\u0073\u0301", "%2e%2e");
@@ -243,7 +145,7 @@ describe.each(engines)("%s", (engine) => {
       codes.push((await mallory.unary(Query.getChange, { repository: "own", revision })).code);
     }
     expect(new Set(codes).difference(new Set(["usage", "not-found"]))).toEqual(new Set());
-    const calls: Record<string, () => Promise<Ending<unknown>>> = {};
+    const calls: Calls = {};
     for (const path of ["..", "../x", "/etc/passwd", "a\0b", "a//b", ".pogo/state", "C:\\x"]) {
       const query = { repository: "own", revision: own.name, path };
       calls[`entry ${path}`] = () => mallory.unary(Query.getEntry, query);
@@ -341,7 +243,7 @@ describe.each(engines)("%s", (engine) => {
     expect((await mallory.serverStream(Query.listChanges, everything)).code).toBe("ok");
     const far = { repository: "own", revision: `${own.name}~999999999` };
     expect((await mallory.unary(Query.getChange, far)).code).toBe("not-found");
-    const calls: Record<string, () => Promise<Ending<unknown>>> = {};
+    const calls: Calls = {};
     for (const expiresAt of [-1, 1, -8.64e15, 8.64e15, 9e15, Number.MAX_SAFE_INTEGER]) {
       const request = { name: `t${expiresAt}`, expiresAt, user: "" };
       calls[`expires at ${expiresAt}`] = () => mallory.unary(Auth.createToken, request);
@@ -363,56 +265,3 @@ describe.each(engines)("%s", (engine) => {
     });
   });
 });
-
-/** Every call that names a repository, on one that is not the caller's. */
-function everyCall(client: RawClient, repository: string, change: Change) {
-  const requestId = newRequestId();
-  const revision = change.name;
-  const calls: Record<string, () => Promise<Ending<unknown>>> = {
-    findMissing: () => client.unary(Push.findMissing, { repository, objects: [], trees: [] }),
-    putObjects: () =>
-      client.clientStream(Push.putObjects, [{ repository, parts: [partOf(secret)] }]),
-    putTrees: () =>
-      client.clientStream(Push.putTrees, [{ repository, parts: [partOf(secretTree)] }]),
-    commit: () =>
-      client.unary(Push.commit, {
-        repository,
-        requestId,
-        change: newChangeName(),
-        expectedVersion: 0,
-        tree: secretTree.hash,
-        parents: [],
-        child: "",
-      }),
-    getTrees: () =>
-      client.serverStream(Pull.getTrees, {
-        repository,
-        root: secretTree.hash,
-        held: new Uint8Array(0),
-      }),
-    getObjects: () => client.serverStream(Pull.getObjects, { repository, hashes: [secret.hash] }),
-    getChange: () => client.unary(Query.getChange, { repository, revision }),
-    listChanges: () =>
-      client.serverStream(Query.listChanges, { repository, revisions: [], paths: [], limit: 0 }),
-    getEntry: () => client.unary(Query.getEntry, { repository, revision, path: "secret" }),
-    describeChange: () =>
-      client.unary(Changes.describeChange, { repository, requestId, revision, description: "x" }),
-    removeChange: () => client.unary(Changes.removeChange, { repository, requestId, revision }),
-    setBookmark: () =>
-      client.unary(Bookmarks.setBookmark, { repository, requestId, name: "main", revision }),
-    listBookmarks: () => client.unary(Bookmarks.listBookmarks, { repository, after: "" }),
-    deleteBookmark: () =>
-      client.unary(Bookmarks.deleteBookmark, { repository, requestId, name: "main" }),
-    getRepository: () => client.unary(Repositories.getRepository, { name: repository }),
-    allowCaseCollisions: () =>
-      client.unary(Repositories.allowCaseCollisions, { repository, requestId }),
-  };
-  return calls;
-}
-
-async function tokenOf(server: TestServer, user: string): Promise<string> {
-  using root = openRawClient(server.server.url, "root-token-of-the-tests");
-  const request = { name: "hostile", expiresAt: 0, user };
-  const { responses } = await root.unary(Auth.createToken, request);
-  return responses[0]!.secret;
-}

@@ -1,11 +1,13 @@
-import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 
 import { AuthServiceService as Auth } from "#gen/pogo/v1/auth.ts";
 import { ensureRoot, newTokenText } from "#server/auth.ts";
 import { migrate } from "#server/db/migrate.ts";
-import { engines, openTestDatabase } from "../support/postgres.ts";
+import { engines, openTestDatabase, startMs } from "../support/postgres.ts";
 import { refusal } from "../support/refusal.ts";
 import { startTestServer, testRootToken, type TestServer } from "../support/server.ts";
+
+setDefaultTimeout(startMs);
 
 test("a token is made of letters and digits, and its end tells whether it was mistyped", () => {
   const tokens = new Set(Array.from({ length: 100 }, newTokenText));

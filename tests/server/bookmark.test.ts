@@ -1,12 +1,14 @@
-import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 
 import { newRequestId, type Remote } from "#client/remote.ts";
 import { BookmarkServiceService as Bookmarks } from "#gen/pogo/v1/bookmark.ts";
 import type { Channel } from "#rpc/channel.ts";
-import { engines } from "../support/postgres.ts";
+import { engines, startMs } from "../support/postgres.ts";
 import { publish } from "../support/publish.ts";
 import { refusal } from "../support/refusal.ts";
 import { createRemote, startTestServer, type TestServer } from "../support/server.ts";
+
+setDefaultTimeout(startMs);
 
 describe.each(engines)("%s", (engine) => {
   let server: TestServer;

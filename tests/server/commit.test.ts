@@ -1,15 +1,17 @@
-import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 
 import { newRequestId, type Remote } from "#client/remote.ts";
 import type { ErrorCode } from "#core/errors.ts";
 import type { Change } from "#gen/pogo/v1/common.ts";
 import { CommitOutcome, type CommitResponse } from "#gen/pogo/v1/push.ts";
 import { connect, type Sql } from "#server/db/connect.ts";
-import { engines } from "../support/postgres.ts";
+import { engines, startMs } from "../support/postgres.ts";
 import { newChangeName, publish, upload } from "../support/publish.ts";
 import { refusal } from "../support/refusal.ts";
 import { createRemote, startTestServer, type TestServer } from "../support/server.ts";
 import type { Snapshot } from "../support/snapshot.ts";
+
+setDefaultTimeout(startMs);
 
 const {
   COMMIT_OUTCOME_UNCHANGED: unchanged,

@@ -1,9 +1,11 @@
-import { describe, expect, test } from "bun:test";
+import { describe, expect, setDefaultTimeout, test } from "bun:test";
 
 import { connect, transaction } from "#server/db/connect.ts";
 import { migrate } from "#server/db/migrate.ts";
-import { createDatabase, engines, openTestDatabase } from "../support/postgres.ts";
+import { createDatabase, engines, openTestDatabase, startMs } from "../support/postgres.ts";
 import { refusal } from "../support/refusal.ts";
+
+setDefaultTimeout(startMs);
 
 test.if(engines.includes("postgres"))(
   "three servers that start together migrate once",

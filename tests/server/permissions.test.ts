@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 
 import { newRequestId } from "#client/remote.ts";
 import { AuthServiceService as Auth } from "#gen/pogo/v1/auth.ts";
@@ -10,10 +10,12 @@ import { QueryServiceService as Query } from "#gen/pogo/v1/query.ts";
 import { RepositoryServiceService as Repositories } from "#gen/pogo/v1/repository.ts";
 import { emptyTreeHash } from "#core/tree.ts";
 import type { Channel } from "#rpc/channel.ts";
-import { engines } from "../support/postgres.ts";
+import { engines, startMs } from "../support/postgres.ts";
 import { newChangeName, publish } from "../support/publish.ts";
 import { refusal } from "../support/refusal.ts";
 import { createRemote, startTestServer, type TestServer } from "../support/server.ts";
+
+setDefaultTimeout(startMs);
 
 type Ask = (channel: Channel, repository: string) => Promise<unknown>;
 

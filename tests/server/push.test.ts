@@ -1,9 +1,11 @@
-import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 
 import { CommitOutcome } from "#gen/pogo/v1/push.ts";
-import { engines } from "../support/postgres.ts";
+import { engines, startMs } from "../support/postgres.ts";
 import { publish } from "../support/publish.ts";
 import { createRemote, startTestServer, type TestServer } from "../support/server.ts";
+
+setDefaultTimeout(startMs);
 
 describe.each(engines)("%s", (engine) => {
   let server: TestServer;

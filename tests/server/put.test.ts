@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { readdirSync } from "node:fs";
 import { join } from "node:path";
 
@@ -9,9 +9,11 @@ import { encodeTree, treeHash, type Entry } from "#core/tree.ts";
 import { PushServiceService as Push } from "#gen/pogo/v1/push.ts";
 import type { Blob } from "#rpc/blobs.ts";
 import type { Channel } from "#rpc/channel.ts";
-import { engines } from "../support/postgres.ts";
+import { engines, startMs } from "../support/postgres.ts";
 import { refusal } from "../support/refusal.ts";
 import { createRemote, startTestServer, type TestServer } from "../support/server.ts";
+
+setDefaultTimeout(startMs);
 
 function objectOf(contents: string | Uint8Array): Blob {
   const bytes = typeof contents === "string" ? Buffer.from(contents) : contents;

@@ -1,15 +1,17 @@
-import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 
 import { newRequestId, openRemote, type Remote } from "#client/remote.ts";
 import { isPogoError } from "#core/errors.ts";
 import { decodeTree, emptyTreeHash } from "#core/tree.ts";
 import type { Change } from "#gen/pogo/v1/common.ts";
 import type { Channel } from "#rpc/channel.ts";
-import { engines } from "../support/postgres.ts";
+import { engines, startMs } from "../support/postgres.ts";
 import { newChangeName, publish } from "../support/publish.ts";
 import { refusal } from "../support/refusal.ts";
 import { createRemote, startTestServer, type TestServer } from "../support/server.ts";
 import type { Snapshot } from "../support/snapshot.ts";
+
+setDefaultTimeout(startMs);
 
 function parents(...changes: Change[]) {
   return changes.map(({ name, version }) => ({

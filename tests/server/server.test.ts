@@ -1,11 +1,11 @@
-import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { readdirSync } from "node:fs";
 import { join } from "node:path";
 
 import { openRemote } from "#client/remote.ts";
 import { isPogoError } from "#core/errors.ts";
 import { startServer, type ServerOptions } from "#server/server.ts";
-import { createDatabase, engines, temporaryDirectory } from "../support/postgres.ts";
+import { createDatabase, engines, startMs, temporaryDirectory } from "../support/postgres.ts";
 import { publish } from "../support/publish.ts";
 import { refusal } from "../support/refusal.ts";
 import {
@@ -14,6 +14,8 @@ import {
   testRootToken,
   type TestServer,
 } from "../support/server.ts";
+
+setDefaultTimeout(startMs);
 
 async function failure(options: Partial<ServerOptions>, path: string): Promise<string> {
   const dataDirectory = join(path, "data");

@@ -14,8 +14,10 @@ export type Engine = "postgres" | "embedded";
 export const engines: Engine[] = postgresPrograms() ? ["postgres", "embedded"] : ["embedded"];
 if (engines.length === 1) console.warn("PostgreSQL is not installed: its tests are skipped");
 
-// A first start of the embedded database takes seconds on a busy machine.
-setDefaultTimeout(60_000);
+/** A first start of either engine takes seconds on a busy machine. */
+export const startMs = 60_000;
+// For files that run alone. Of several in one process, each has to say so itself.
+setDefaultTimeout(startMs);
 
 let cluster: Promise<Cluster> | undefined;
 let users = 0;
@@ -25,17 +27,20 @@ let databaseCount = 0;
 export async function createDatabase(): Promise<AsyncDisposable & { url: string }> {
   users++;
   cluster ??= startPostgres();
-  const url = await (await cluster).createDatabase(`test_${++databaseCount}`);
-  return {
-    url,
-    async [Symbol.asyncDispose]() {
-      users--;
-      if (users > 0 || !cluster) return;
-      const unused = await cluster;
-      cluster = undefined;
-      await unused[Symbol.asyncDispose]();
-    },
+  const shared = cluster;
+  const leave = async () => {
+    users--;
+    if (users > 0 || cluster !== shared) return;
+    cluster = undefined;
+    await (await shared)[Symbol.asyncDispose]();
   };
+  try {
+    const url = await (await shared).createDatabase(`test_${++databaseCount}`);
+    return { url, [Symbol.asyncDispose]: leave };
+  } catch (error) {
+    await leave().catch(() => {});
+    throw error;
+  }
 }
 
 /** Opens an empty database. */

@@ -2,6 +2,7 @@
 import { mkdtempSync } from "node:fs";
 import { join } from "node:path";
 
+import { openRemote, type Remote } from "#client/remote.ts";
 import { AuthServiceService as Auth } from "#gen/pogo/v1/auth.ts";
 import type { FinishedCall } from "#rpc/serve.ts";
 import { connect } from "#server/db/connect.ts";
@@ -17,6 +18,8 @@ export type Scene = AsyncDisposable & {
   person(name: string): Promise<Person>;
   /** Somebody without a token. */
   stranger(): Person;
+  /** Gets the name of every call that the server finishes. */
+  calls: string[];
   /** Waits for the server to finish a call of a method, such as "FindMissing". */
   nextCall(method: string): Promise<void>;
   /** Lets a user write a repository; only with a real PostgreSQL, as there is no command yet. */
@@ -31,6 +34,8 @@ export type Person = {
   init(files?: Files, ...options: string[]): Promise<Copy>;
   /** Clones a repository into a new directory. */
   clone(repository: string, ...options: string[]): Promise<Copy>;
+  /** A repository as this user's programs see it, without a working copy. */
+  remote(repository: string): Remote;
   /** A directory as it is. */
   at(root: string, repository?: string): Copy;
 };
@@ -58,10 +63,12 @@ export type Copy = {
 /** Starts a server that people can come to. */
 export async function openScene(engine: Engine = "embedded"): Promise<Scene> {
   await using opening = new AsyncDisposableStack();
+  let scene: Scene | undefined;
   const waiting = new Map<string, () => void>();
   const observe = ({ method, error }: FinishedCall) => {
     if (error) console.error(error);
     const name = method.slice(method.lastIndexOf("/") + 1);
+    scene?.calls.push(name);
     waiting.get(name)?.();
     waiting.delete(name);
   };
@@ -71,8 +78,9 @@ export async function openScene(engine: Engine = "embedded"): Promise<Scene> {
   const parts = opening.move();
   let repositories = 0;
 
-  function person(environment: Record<string, string>): Person {
-    const pogo: Pogo = parts.use(openPogo({ POGO_SERVER: url, ...environment }));
+  function person(token?: string): Person {
+    const environment = { POGO_SERVER: url, ...(token && { POGO_TOKEN: token }) };
+    const pogo: Pogo = parts.use(openPogo(environment));
     const directory = () => mkdtempSync(join(pogo.home, "copy-"));
     const self: Person = {
       home: pogo.home,
@@ -88,20 +96,22 @@ export async function openScene(engine: Engine = "embedded"): Promise<Scene> {
         await pogo.ok(["clone", `${url}/${repository}`, path, ...options]);
         return copyAt(self, pogo, path, repository);
       },
+      remote: (repository) => openRemote(server.channel(token), repository),
       at: (path, repository = "") => copyAt(self, pogo, path, repository),
     };
     return self;
   }
 
-  return {
+  scene = {
     server,
     url,
+    calls: [],
     async person(user) {
       const request = { name: "test", expiresAt: 0, user };
       const { secret } = await root.unary(Auth.createToken, request);
-      return person({ POGO_TOKEN: secret });
+      return person(secret);
     },
-    stranger: () => person({}),
+    stranger: () => person(),
     nextCall: (method) => new Promise((resolve) => waiting.set(method, resolve)),
     async letWrite(user, repository) {
       const sql = connect(server.databaseUrl!);
@@ -113,6 +123,7 @@ export async function openScene(engine: Engine = "embedded"): Promise<Scene> {
     },
     [Symbol.asyncDispose]: () => parts.disposeAsync(),
   };
+  return scene;
 }
 
 function copyAt(person: Person, pogo: Pogo, root: string, repository: string): Copy {

@@ -20,6 +20,8 @@ export type ServingOptions = {
   databaseUrl?: string | undefined;
   /** More options of `pogo serve`. */
   options?: string[];
+  /** A command that runs the program. */
+  through?: string[];
 };
 
 /** Starts a server on a free port and waits until it listens. */
@@ -28,8 +30,18 @@ export async function startServing({
   data,
   databaseUrl,
   options = [],
+  through = [],
 }: ServingOptions): Promise<Serving> {
-  const command = [...program, "serve", "--data", data, "--listen", "127.0.0.1:0", ...options];
+  const command = [
+    ...through,
+    ...program,
+    "serve",
+    "--data",
+    data,
+    "--listen",
+    "127.0.0.1:0",
+    ...options,
+  ];
   if (databaseUrl !== undefined) command.push("--database", databaseUrl);
   const child = Bun.spawn(command, {
     cwd: home,

@@ -10,7 +10,8 @@ import { lstatSync } from "node:fs";
 import { join } from "node:path";
 import { command } from "../command.ts";
 import type { Context } from "../context.ts";
-import { openSession, repositoryPath } from "../session.ts";
+import { openSession } from "../session.ts";
+import { repositoryPath } from "../working-copy.ts";
 
 export const cat = command({
   meta: {
@@ -35,7 +36,7 @@ export const cat = command({
       const contents = await readWholeContents(remote, conflictFiles(found), diffBytesMax);
       return await printContents(context, [conflictText(found, contents)]);
     }
-    await printContents(context, readContents(remote, found.hash));
+    await printContents(context, readContents(session.cached, found.hash));
   },
 });
 

@@ -7,7 +7,8 @@ import { emptyTreeHash } from "#core/tree.ts";
 import { command } from "../command.ts";
 import type { Context } from "../context.ts";
 import { paintPatch } from "../patch-view.ts";
-import { openSession, pathFilter, repositoryPath, type Session } from "../session.ts";
+import { openSession, type Session } from "../session.ts";
+import { pathFilter, repositoryPath } from "../working-copy.ts";
 
 export const diff = command({
   meta: {
@@ -28,7 +29,12 @@ export const diff = command({
     await using session = await openSession(context);
     const paths = rest.map((path) => repositoryPath(session.workspace, context.cwd, path));
     const [from, to] = await findSides(session, args.from, args.to);
-    const comparison = await compareFiles(session, from, to, pathFilter(paths));
+    const comparison = await compareFiles(
+      { workspace: session.workspace, remote: session.cached },
+      from,
+      to,
+      pathFilter(paths),
+    );
     if (context.json) return context.print(await toJson(comparison), "");
     if (args.stat) return await printStat(context, comparison);
     for await (const { pair } of comparison.pairs()) {

@@ -1,12 +1,16 @@
 import { discard as discardFiles } from "#client/working-copy/discard.ts";
 import { remoteObjects } from "#client/switch.ts";
-import { relative } from "node:path";
+import { scan } from "#client/working-copy/scan.ts";
+import type { Workspace } from "#client/workspace.ts";
+import { PogoError } from "#core/errors.ts";
+import { existsSync } from "node:fs";
+import { join, relative } from "node:path";
 import { count } from "../change-view.ts";
 import { command } from "../command.ts";
 import type { Context } from "../context.ts";
 import { openEditSession, type EditSession } from "../edit-session.ts";
 import { fileLine } from "../file-view.ts";
-import { pathFilter, repositoryPath } from "../session.ts";
+import { pathFilter, repositoryPath } from "../working-copy.ts";
 
 export const discard = command({
   meta: {
@@ -19,6 +23,7 @@ export const discard = command({
     await using session = await openEditSession(context);
     const { workspace } = session;
     const paths = rest.map((path) => repositoryPath(workspace, context.cwd, path));
+    checkThere(workspace, paths);
     const done = await restore(context, session, pathFilter(paths));
     const files = done?.discard.files ?? [];
     const directory = done ? relative(workspace.root, done.discard.directory) : undefined;
@@ -33,11 +38,25 @@ export const discard = command({
   },
 });
 
+/** Refuses a path that is neither there nor gone: it is mistyped. */
+function checkThere(workspace: Workspace, paths: readonly string[]): void {
+  const missing = paths.filter((path) => !existsSync(join(workspace.root, path)));
+  if (missing.length === 0) return;
+  const { differences } = scan(workspace);
+  for (const path of missing) {
+    const isWanted = pathFilter([path]);
+    if (differences.some((difference) => isWanted(difference.path))) continue;
+    throw new PogoError("not-found", `there is no ${JSON.stringify(path)}, nor was there`, {
+      hint: "pogo status",
+    });
+  }
+}
+
 async function restore(
   context: Context,
-  { workspace, remote }: EditSession,
+  { workspace, cached }: EditSession,
   isWanted: (path: string) => boolean,
 ) {
   using line = context.progress("restoring");
-  return await discardFiles({ workspace, fetch: remoteObjects(remote) }, isWanted, line);
+  return await discardFiles({ workspace, fetch: remoteObjects(cached) }, isWanted, line);
 }

@@ -4,7 +4,8 @@ import { changeJson, indentedDescription, localTime, shortName } from "../change
 import { command } from "../command.ts";
 import type { Style } from "../output.ts";
 import { positiveInteger } from "../options.ts";
-import { openSession, repositoryPath, type Session } from "../session.ts";
+import { openSession, type Session } from "../session.ts";
+import { repositoryPath } from "../working-copy.ts";
 import { isDraft, serverRevision } from "#client/revision.ts";
 import type { Change } from "#gen/pogo/v1/common.ts";
 
@@ -42,9 +43,8 @@ export const log = command({
       if (showsDraft) entries.unshift(formatDraft(current, style));
       return entries.join("\n");
     });
-    // Not in the way of a program that reads both streams as one: only a person asks for no number.
     if (found.length > limit && args.limit === undefined) {
-      context.note(`\nthere are more: pogo log -n ${limit * 5}`);
+      context.note(`\nolder changes are left out: -n ${limit * 5} shows more`);
     }
   },
 });

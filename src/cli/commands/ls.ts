@@ -1,15 +1,24 @@
 import { readDirectory } from "#client/compare.ts";
 import { serverRevision } from "#client/revision.ts";
-import { scan } from "#client/working-copy/scan.ts";
+import { listWorkingCopy, type ListedEntry } from "#client/working-copy/list.ts";
+import type { Workspace } from "#client/workspace.ts";
 import { toHex } from "#core/hash.ts";
-import { compareNames, decodeTree, type Entry } from "#core/tree.ts";
+import { decodeTree, type Entry } from "#core/tree.ts";
 import { PogoError } from "#core/errors.ts";
 import type { Remote } from "#client/remote.ts";
 import { command } from "../command.ts";
 import { quoteName, type Style } from "../output.ts";
-import { openSession, repositoryPath, type Session } from "../session.ts";
+import { openSession } from "../session.ts";
+import { repositoryPath } from "../working-copy.ts";
 
-type Listed = { name: string; kind: Entry["kind"]; executable?: boolean; size?: number };
+type Listed = {
+  name: string;
+  kind: Entry["kind"];
+  executable?: boolean;
+  size?: number;
+  object?: string;
+  target?: string;
+};
 
 export const ls = command({
   meta: {
@@ -31,7 +40,7 @@ export const ls = command({
     const revision = serverRevision(session.current, args.revision ?? "@");
     const listed =
       revision === undefined
-        ? await listDraft(session, path)
+        ? listDraft(session.workspace, path)
         : (await listPublished(session.remote, revision, path)).map(toListed);
     context.print(listed, (style) => listed.map((entry) => formatEntry(entry, style)).join("\n"));
   },
@@ -45,48 +54,21 @@ async function listPublished(remote: Remote, revision: string, path: string): Pr
   return directory ? await readDirectory(remote, directory.hash) : found;
 }
 
-/** A draft is its base with what differs in the working copy. */
-async function listDraft({ workspace, remote, current }: Session, path: string): Promise<Listed[]> {
-  const entries = new Map<string, Listed>();
-  const parent = current.parents[0];
-  const prefix = path === "" ? "" : `${path}/`;
-  if (parent) {
-    try {
-      const base = await listPublished(remote, `${parent.change}@${parent.version}`, path);
-      for (const entry of base) entries.set(entry.name, toListed(entry));
-    } catch (error) {
-      if (!(error instanceof PogoError && error.code === "not-found")) throw error;
-    }
-  }
-  const { differences } = scan(workspace);
-  for (const { path: changed, after } of differences) {
-    if (!changed.startsWith(prefix)) continue;
-    const [name = "", ...below] = changed.slice(prefix.length).split("/");
-    if (below.length > 0) {
-      if (after && !entries.has(name)) entries.set(name, { name, kind: "directory" });
-    } else if (after?.kind === "file") {
-      const { executable, size } = after;
-      entries.set(name, { name, kind: "file", executable, size });
-    } else if (after) {
-      entries.set(name, { name, kind: "symlink" });
-    } else {
-      entries.delete(name);
-    }
-  }
-  if (entries.size === 0 && path !== "") {
-    throw new PogoError("not-found", `${JSON.stringify(path)} is not in the working copy`);
-  }
-  return [...entries.values()].sort((a, b) => compareNames(a.name, b.name));
+function listDraft(workspace: Workspace, path: string): Listed[] {
+  const entries = listWorkingCopy(workspace, path);
+  if (entries.length > 0 || path === "") return entries.map(toListed);
+  throw new PogoError("not-found", `${JSON.stringify(path)} is not in the working copy`, {
+    hint: "see what is: pogo ls",
+  });
 }
 
-function toListed(entry: Entry) {
+function toListed(entry: ListedEntry): Listed {
   const { name, kind } = entry;
-  if (entry.kind === "file") {
-    const { executable, size, hash } = entry;
-    return { name, kind, executable, size, object: toHex(hash) };
-  }
   if (entry.kind === "symlink") return { name, kind, target: entry.target };
-  return { name, kind };
+  if (entry.kind !== "file") return { name, kind };
+  const { executable, size, hash } = entry;
+  // What changed has not been hashed yet.
+  return { name, kind, executable, size, ...(hash && { object: toHex(hash) }) };
 }
 
 function formatEntry({ name, kind, executable }: Listed, style: Style): string {

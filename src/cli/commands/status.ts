@@ -4,7 +4,7 @@ import type { CurrentChange } from "#client/state.ts";
 import { count, indentedDescription, shortName, subject } from "../change-view.ts";
 import { command } from "../command.ts";
 import { conflictLines } from "../conflict-view.ts";
-import { openRecovered } from "../session.ts";
+import { openRecovered } from "../working-copy.ts";
 import { fileLine } from "../file-view.ts";
 import type { Style } from "../output.ts";
 

@@ -286,7 +286,7 @@ function refuseConflicts(conflicts: readonly string[]): void {
   const shown = names.slice(0, conflictsShown).map((path) => JSON.stringify(path));
   if (names.length > shown.length) shown.push(`and ${names.length - shown.length} more`);
   throw new PogoError("conflict", `would overwrite local files: ${shown.join(", ")}`, {
-    hint: "pogo push or pogo discard them, or move them away",
+    hint: "move them away, then run the command again",
   });
 }
 

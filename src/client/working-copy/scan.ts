@@ -128,7 +128,7 @@ export function unhashedFiles(scan: Scan): { path: string; file: ChangedFile }[]
 }
 
 /** A path that cannot be in a snapshot, and why. */
-export type Offence = { path: string; problem: string };
+export type Offence = { path: string; problem: string; hint?: string };
 
 const offencesShown = 10;
 
@@ -140,6 +140,6 @@ function refuse(offences: readonly Offence[]): void {
   const more = offences.length - lines.length;
   if (more > 0) lines.push(`and ${more} more`);
   throw new PogoError("usage", lines.join("; "), {
-    hint: "rename or remove it, or list it in .pogoignore",
+    hint: offences[0]?.hint ?? "rename or remove it, or list it in .pogoignore",
   });
 }

@@ -225,7 +225,8 @@ function checkCollisions(visit: Visit, path: string, entries: readonly NodeEntry
     if (other === undefined) folded.set(fold, name);
     else {
       const problem = `differs from ${JSON.stringify(other)} in case or accents' spelling only`;
-      visit.offences.push({ path: joinPath(path, name), problem });
+      const hint = "rename one of them, or allow such names here: pogo push --case-sensitive";
+      visit.offences.push({ path: joinPath(path, name), problem, hint });
     }
   }
 }

@@ -63,7 +63,8 @@ export async function readChangeViews(
           where child.repository_id = ${repositoryId} and child.version_id = p.version_id
             and child.removed_at is null
           limit 1) visible
-        where p.repository_id = ${repositoryId} and p.parent_change_id = c.change_id) as has_children,
+        where p.repository_id = ${repositoryId}
+          and p.parent_change_id = c.change_id) as has_children,
       (select coalesce(json_agg(name), '[]') from (
         select name from bookmarks b
         where b.repository_id = ${repositoryId} and b.change_id = c.change_id

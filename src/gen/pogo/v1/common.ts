@@ -57,7 +57,7 @@ export interface Change {
 export interface VersionRef {
   change: string;
   version: number;
-  /** The change's description, for people. Ignored in requests. */
+  /** First line of the version's description, for people. Ignored in requests. */
   description: string;
   /** The shortest unique prefix of the change's name. Ignored in requests. */
   prefix: string;
