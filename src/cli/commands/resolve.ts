@@ -3,7 +3,7 @@ import { PogoError } from "#core/errors.ts";
 import { command } from "../command.ts";
 import { conflictLines, formatConflict } from "../conflict-view.ts";
 import { openEditSession } from "../edit-session.ts";
-import { pathFilter, repositoryPath } from "../session.ts";
+import { pathFilter, repositoryPath } from "../working-copy.ts";
 
 export const resolve = command({
   meta: {
