@@ -61,9 +61,12 @@ create table trees (
   repository_id bigint not null references repositories on delete cascade,
   hash bytea not null,
   data bytea not null,
-  -- Files and links in it and below it, and the sum of the files' sizes.
+  -- Files and links in it and below it, and the sum of the files' sizes. All sides of a conflict
+  -- count.
   file_count bigint not null,
   byte_count bigint not null,
+  -- A path in it or below it is in conflict.
+  conflicted boolean not null,
   primary key (repository_id, hash)
 );
 -- Hashes do not compress, and a tree is read whole.
@@ -141,11 +144,12 @@ create table files (
   path text collate "C" not null,
   status text not null check (status in ('added', 'modified', 'deleted')),
   -- Of what is there now; of what was there, for a deleted path.
-  kind text not null check (kind in ('file', 'symlink')),
-  -- Octal 644 or 755, as a number; null for a symlink.
+  kind text not null check (kind in ('file', 'symlink', 'conflict')),
+  -- Octal 644 or 755, as a number; null for what is no file.
   mode smallint,
+  -- Of a conflict, that of all sides.
   size bigint not null,
-  -- Null for a symlink.
+  -- Null for what is no file.
   object bytea,
   primary key (repository_id, version_id, path)
 );

@@ -27,6 +27,8 @@ const program: Program = {
         aliases: ["checkout"],
         load: () => import("#cli/commands/edit.ts").then((m) => m.edit),
       },
+      sync: { load: () => import("#cli/commands/sync.ts").then((m) => m.sync) },
+      resolve: { load: () => import("#cli/commands/resolve.ts").then((m) => m.resolve) },
       discard: { load: () => import("#cli/commands/discard.ts").then((m) => m.discard) },
     },
     Look: {

@@ -50,6 +50,6 @@ export function newDraft(parents: Change[], description = ""): CurrentChange {
     prefix: name.slice(0, 4),
     bookmarks: [],
     sealed: false,
-    conflicted: false,
+    conflicted: parents[0]?.conflicted ?? false,
   };
 }

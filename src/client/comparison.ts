@@ -14,6 +14,7 @@ import {
   type SymlinkEntry,
 } from "#core/tree.ts";
 import { compareSnapshots } from "./compare.ts";
+import { conflictFiles, conflictText } from "./conflict-text.ts";
 import { readWholeContents } from "./contents.ts";
 import type { Remote } from "./remote.ts";
 import { scan } from "./working-copy/scan.ts";
@@ -41,6 +42,8 @@ export type Comparison = {
 
 const batchBytes = 16 * 1024 * 1024;
 const batchCount = 512;
+// It is shown as the text that it would be.
+const conflictMode = "100644";
 // Similarity is compared pair by pair: with more candidates only exact renames are worth it.
 const renameCandidatesMax = 1000;
 
@@ -148,9 +151,12 @@ async function* readPairs(
       if (!file) break;
       batch.push(file);
       for (const entry of [file.old, file.new]) {
-        if (entry?.kind !== "file") continue;
-        wanted.push(entry);
-        gathered += Math.min(entry.size, diffBytesMax);
+        const named = entry?.kind === "conflict" ? conflictFiles(entry) : [entry];
+        for (const part of named) {
+          if (part?.kind !== "file") continue;
+          wanted.push(part);
+          gathered += Math.min(part.size, diffBytesMax);
+        }
       }
     }
     const contents = await load(wanted);
@@ -167,6 +173,9 @@ function patchFile(
   entry: Entry | undefined,
   contents: (hash: Hash) => Uint8Array | undefined,
 ): PatchFile | undefined {
+  if (entry?.kind === "conflict") {
+    return { path, mode: conflictMode, bytes: conflictText(entry, contents) };
+  }
   if (!entry || !isPlain(entry)) return undefined;
   const mode = patchMode(entry);
   if (entry.kind === "symlink") return { path, mode, bytes: Buffer.from(entry.target) };

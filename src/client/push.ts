@@ -3,7 +3,7 @@
  * trees, then one commit. What the commit was is written down before it is sent, so that a push
  * that was killed before it heard the answer is asked for again, not made twice.
  */
-import { isPogoError } from "#core/errors.ts";
+import { isPogoError, PogoError } from "#core/errors.ts";
 import { hashKey, type Hash } from "#core/hash.ts";
 import { CommitOutcome } from "#gen/pogo/v1/push.ts";
 import type { Change } from "#gen/pogo/v1/common.ts";
@@ -13,6 +13,7 @@ import { isDraft } from "./revision.ts";
 import { moveBase, type KnownStats, type TreeSource } from "./state-directories.ts";
 import type { PendingPush } from "./state.ts";
 import { uploadFiles, type UploadObserver } from "./upload.ts";
+import { pruneConflicts } from "./working-copy/conflict-records.ts";
 import { scan, type Difference, type Scan } from "./working-copy/scan.ts";
 import { buildTrees, knownStats } from "./working-copy/trees.ts";
 import type { Workspace } from "./workspace.ts";
@@ -65,6 +66,7 @@ export async function push(
   const found = scan(workspace, options);
   const { current } = workspace.state;
   const { differences } = found;
+  refuseUnfinished(found);
   const description = options.description ?? (isDraft(current) ? current.description : undefined);
   const isDescribed = isDraft(current)
     ? description !== ""
@@ -109,6 +111,14 @@ async function finishPendingPush(parts: {
   return await commit(parts, pending, (hash) => trees.get(hashKey(hash)), {});
 }
 
+function refuseUnfinished({ unfinished }: Scan): void {
+  const [path] = unfinished;
+  if (path === undefined) return;
+  throw new PogoError("conflict", `${JSON.stringify(path)} still has conflict markers`, {
+    hint: `edit them away, or take one side: pogo resolve ${path} --side NAME`,
+  });
+}
+
 async function sendContents(
   { workspace, remote }: { workspace: Workspace; remote: Remote },
   { differences }: Scan,
@@ -149,6 +159,7 @@ async function commit(
     const { change } = answer;
     if (!change) throw new Error("the server left out the change that it committed");
     moveBase(state, publishedChange(change), trees, known, () => state.setPendingPush(undefined));
+    pruneConflicts(workspace);
     return { outcome: outcomes[answer.outcome], change, theirs: answer.current };
   } catch (error) {
     // The server refused: there is no answer that could have been lost.

@@ -10,6 +10,11 @@ import { compareNames } from "#core/tree.ts";
 import { BookmarkServiceService as Bookmarks, type Bookmark } from "#gen/pogo/v1/bookmark.ts";
 import { ChangeServiceService as Changes, type RemoveChangeResponse } from "#gen/pogo/v1/change.ts";
 import type { Change } from "#gen/pogo/v1/common.ts";
+import {
+  MergeServiceService as Merges,
+  type MergeChangesResponse,
+  type SyncBookmarkResponse,
+} from "#gen/pogo/v1/merge.ts";
 import { PullServiceService as Pull } from "#gen/pogo/v1/pull.ts";
 import {
   CommitOutcome,
@@ -144,6 +149,29 @@ export function openRemote(channel: Channel, repository: string, signal?: AbortS
     removeChange: (revision: string): Promise<RemoveChangeResponse> => {
       const request = { repository, requestId: newRequestId(), revision };
       return channel.unary(Changes.removeChange, request, settings);
+    },
+    mergeChanges: async (request: {
+      requestId: Uint8Array;
+      revisions: string[];
+      description: string;
+      change: string;
+    }): Promise<MergeChangesResponse> => {
+      const timed = { ...settings, deadlineMs: commitDeadlineMs };
+      const answer = await channel.unary(Merges.mergeChanges, { repository, ...request }, timed);
+      checkChange(answer.change);
+      return answer;
+    },
+    syncBookmark: async (request: {
+      requestId: Uint8Array;
+      bookmark: string;
+      revision: string;
+      description: string;
+      change: string;
+    }): Promise<SyncBookmarkResponse> => {
+      const timed = { ...settings, deadlineMs: commitDeadlineMs };
+      const answer = await channel.unary(Merges.syncBookmark, { repository, ...request }, timed);
+      checkChange(answer.change);
+      return answer;
     },
     setBookmark: (name: string, revision: string, expectedChange?: string) => {
       const request = { repository, requestId: newRequestId(), name, revision, expectedChange };

@@ -3,8 +3,8 @@
  *
  * `meta` holds the binding, the current change, a push that was sent but not answered, and an
  * operation on the files that has begun but not ended. `directories` and `modified`, which speed
- * up scanning, are described in `state-directories.ts`; `operation_*` belong to the journal and
- * `discards` to what was thrown away.
+ * up scanning, are described in `state-directories.ts`; `operation_*` belong to the journal,
+ * `conflict*` to the conflicts of the base and `discards` to what was thrown away.
  *
  * A writer holds the lock (`Workspace.lock`); readers need none. `generation` counts the moves of
  * the base, so that what a reader learned about an older base is not stored beside a newer one.
@@ -78,6 +78,11 @@ const schema = `
   create table operation_steps (
     position integer primary key, path text not null, before blob, after blob
   );
+  create table conflicts (
+    path text not null, is_next integer not null, record text not null,
+    primary key (path, is_next)
+  ) without rowid;
+  create table conflict_objects (hash blob primary key, bytes blob not null);
   create table discards (
     id integer primary key autoincrement, created_at integer not null, change text not null,
     files text not null

@@ -2,9 +2,12 @@
 import { equalHashes, hashKey, type Hash } from "#core/hash.ts";
 import { emptyTreeHash } from "#core/tree.ts";
 import type { Remote } from "./remote.ts";
+import { renderConflicts } from "./render-conflicts.ts";
 import { moveBase } from "./state-directories.ts";
 import type { CurrentChange } from "./state.ts";
 import { checkout, recover, type CheckoutResult, type Recovery } from "./working-copy/checkout.ts";
+import { pruneConflicts } from "./working-copy/conflict-records.ts";
+import { interruptedOperation, operationTrees } from "./working-copy/journal.ts";
 import type { CheckoutObserver, ObjectSource } from "./working-copy/stage.ts";
 import type { Workspace } from "./workspace.ts";
 
@@ -31,7 +34,9 @@ export async function switchTo(
   }
   const trees = await fetchTrees(remote, target.tree, base);
   const source = (hash: Hash) => trees.get(hashKey(hash))?.bytes;
-  return await checkout({ workspace, fetch: remoteObjects(remote) }, target, source, observer);
+  const conflicts = await renderConflicts({ workspace, remote }, target, source);
+  const parts = { workspace, fetch: remoteObjects(remote) };
+  return await checkout(parts, target, source, { observer, conflicts });
 }
 
 /** Puts the working copy on another change with its files as they are: they become its edits. */
@@ -39,6 +44,7 @@ export async function moveOnto({ workspace, remote }: Parts, target: CurrentChan
   const { state } = workspace;
   const trees = await fetchTrees(remote, target.tree, state.current.tree);
   moveBase(state, target, (hash) => trees.get(hashKey(hash))?.bytes);
+  pruneConflicts(workspace);
 }
 
 /** Finishes or undoes what an earlier command was interrupted in. */
@@ -46,7 +52,12 @@ export async function recoverWorkspace(
   { workspace, remote }: Parts,
   observer?: CheckoutObserver,
 ): Promise<Recovery | undefined> {
-  return await recover({ workspace, fetch: remoteObjects(remote) }, observer);
+  const parts = { workspace, fetch: remoteObjects(remote) };
+  const operation = interruptedOperation(workspace);
+  if (operation?.phase !== "filling") return await recover(parts, { observer });
+  const trees = operationTrees(workspace);
+  const conflicts = await renderConflicts({ workspace, remote }, operation.current, trees);
+  return await recover(parts, { observer, conflicts });
 }
 
 /** Fetches the trees of a snapshot that stand nowhere in another, by key of their hash. */

@@ -6,6 +6,7 @@ import { PogoError } from "#core/errors.ts";
 import { AuthServiceService } from "#gen/pogo/v1/auth.ts";
 import { BookmarkServiceService } from "#gen/pogo/v1/bookmark.ts";
 import { ChangeServiceService } from "#gen/pogo/v1/change.ts";
+import { MergeServiceService } from "#gen/pogo/v1/merge.ts";
 import { PullServiceService } from "#gen/pogo/v1/pull.ts";
 import { PushServiceService } from "#gen/pogo/v1/push.ts";
 import { QueryServiceService } from "#gen/pogo/v1/query.ts";
@@ -19,6 +20,7 @@ import { authService } from "./services/auth.ts";
 import { bookmarkService } from "./services/bookmark.ts";
 import { authenticated, type Parts } from "./services/calls.ts";
 import { changeService } from "./services/change.ts";
+import { mergeService } from "./services/merge.ts";
 import { pullService } from "./services/pull.ts";
 import { pushService } from "./services/push.ts";
 import { queryService } from "./services/query.ts";
@@ -155,6 +157,7 @@ function openServices(parts: Parts, observe: CallObserver): Service[] {
     { definition: PushServiceService, implementation: pushService(parts, calls) },
     { definition: PullServiceService, implementation: pullService(parts, calls) },
     { definition: QueryServiceService, implementation: queryService(parts, calls) },
+    { definition: MergeServiceService, implementation: mergeService(parts, calls) },
     { definition: ChangeServiceService, implementation: changeService(parts, calls) },
     { definition: BookmarkServiceService, implementation: bookmarkService(parts, calls) },
   ];

@@ -105,7 +105,8 @@ test("new publishes, and starts a draft on what is named", async () => {
   expect(readFiles(copy.root)).toEqual({ "a.txt": "1\n" });
   expect(await copy.json("log", "--all")).toHaveLength(2);
   expect(await copy.json("log")).toHaveLength(1);
-  expect((await copy.run(["new", first.name, "main"])).exitCode).toBe(2);
+  expect((await copy.run(["new", first.name, "main"])).exitCode).toBe(3);
+  expect((await copy.run(["new", first.name, first.name])).exitCode).toBe(2);
 });
 
 test("edit publishes, and makes another change the current one", async () => {

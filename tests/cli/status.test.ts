@@ -77,6 +77,7 @@ test("status --json has one shape for drafts and published changes", async () =>
       version: 0,
     },
     clean: false,
+    conflicts: [],
     files: [
       { path: "a.txt", status: "added" },
       { path: "b.txt", status: "added" },
@@ -101,6 +102,7 @@ test("status --json has one shape for drafts and published changes", async () =>
       version: 1,
     },
     clean: false,
+    conflicts: [],
     files: [
       { path: "a.txt", status: "modified" },
       { path: "b.txt", status: "deleted" },

@@ -1,8 +1,10 @@
-import { readContents } from "#client/contents.ts";
+import { conflictFiles, conflictText } from "#client/conflict-text.ts";
+import { readContents, readWholeContents } from "#client/contents.ts";
 import { serverRevision } from "#client/revision.ts";
 import { openWorkingFile, readLink } from "#client/working-copy/read.ts";
 import type { Workspace } from "#client/workspace.ts";
 import { PogoError } from "#core/errors.ts";
+import { diffBytesMax } from "#core/limits.ts";
 import { decodeTree } from "#core/tree.ts";
 import { lstatSync } from "node:fs";
 import { join } from "node:path";
@@ -31,10 +33,8 @@ export const cat = command({
     if (!found || found.kind === "directory") throw isDirectory(path);
     if (found.kind === "symlink") return await printContents(context, [Buffer.from(found.target)]);
     if (found.kind === "conflict") {
-      throw new PogoError(
-        "conflict",
-        `${JSON.stringify(path)} is a conflict: it has several sides`,
-      );
+      const contents = await readWholeContents(remote, conflictFiles(found), diffBytesMax);
+      return await printContents(context, [conflictText(found, contents)]);
     }
     await printContents(context, readContents(session.cached, found.hash));
   },

@@ -23,6 +23,7 @@ export const info = command({
         `repository ${binding.repository} on ${binding.server}`,
         `directory  ${workspace.root}`,
         `change     ${shortName(current, style)} (${state}) ${subject(description, style)}`,
+        ...(conflicted ? [`conflicts  ${style.red("yes")}: pogo resolve --list`] : []),
       ].join("\n");
     });
   },

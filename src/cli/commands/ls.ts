@@ -75,5 +75,6 @@ function formatEntry({ name, kind, executable }: Listed, style: Style): string {
   const quoted = quoteName(name);
   if (kind === "directory") return `${style.blue(quoted)}/`;
   if (kind === "symlink") return `${style.cyan(quoted)}@`;
+  if (kind === "conflict") return `${style.red(quoted)}!`;
   return executable ? `${style.green(quoted)}*` : quoted;
 }

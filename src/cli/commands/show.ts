@@ -57,6 +57,7 @@ async function touchedFiles(remote: Remote, change: Change): Promise<FileStatus[
     let status: FileStatus["status"] = "modified";
     if (!old) status = "added";
     if (!next) status = "deleted";
+    if (next?.kind === "conflict") status = "conflicted";
     files.push({ path, status });
   }
   return files;

@@ -3,6 +3,7 @@ import { scan, type Difference } from "#client/working-copy/scan.ts";
 import type { CurrentChange } from "#client/state.ts";
 import { count, indentedDescription, shortName, subject } from "../change-view.ts";
 import { command } from "../command.ts";
+import { conflictLines } from "../conflict-view.ts";
 import { openRecovered } from "../working-copy.ts";
 import { fileLine } from "../file-view.ts";
 import type { Style } from "../output.ts";
@@ -11,11 +12,15 @@ export const status = command({
   meta: { description: "show the working copy's change and what differs from it" },
   async run({ context }) {
     using workspace = await openRecovered(context);
-    const { differences } = scan(workspace);
+    const { differences, conflicted } = scan(workspace);
     const { current } = workspace.state;
     const files = differences.map(({ path, status }) => ({ path, status }));
-    const value = { change: currentJson(current), clean: files.length === 0, files };
-    context.print(value, (style) => describe(current, differences, style));
+    const clean = files.length === 0;
+    const value = { change: currentJson(current), clean, files, conflicts: conflicted };
+    context.print(value, (style) => {
+      const lines = [describe(current, differences, style)];
+      return [...lines, ...conflictLines(conflicted, style)].join("\n");
+    });
   },
 });
 
@@ -43,7 +48,6 @@ function describe(current: CurrentChange, differences: Difference[], style: Styl
     const theirs = `${prefix}@${newestVersion}`;
     lines.push(style.red(`others have pushed version ${newestVersion}`) + `: pogo show ${theirs}`);
   }
-  if (current.conflicted) lines.push(style.red("it holds conflicts"));
   if (differences.length === 0) lines.push("no file changed");
   else lines.push(`${count(differences.length, "file")} changed${sealedNote(current)}:`);
   for (const difference of differences) lines.push(fileLine(difference, style));

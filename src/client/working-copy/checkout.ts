@@ -8,6 +8,13 @@ import { moveBase, recordedStats, type TreeSource } from "../state-directories.t
 import type { CurrentChange } from "../state.ts";
 import type { Workspace } from "../workspace.ts";
 import { applyStep, isReachable, newApplied, removeEmptied, type Applied } from "./apply.ts";
+import {
+  noConflicts,
+  promoteConflicts,
+  saveNextConflicts,
+  withConflictObjects,
+  type RenderedConflicts,
+} from "./conflict-records.ts";
 import { finishDiscard } from "./discard.ts";
 import {
   beginOperation,
@@ -48,6 +55,12 @@ export type Recovery = {
   kept: string[];
 };
 
+/** What tells of a checkout, and how the conflicts of its target will stand. */
+export type CheckoutOptions = {
+  observer?: CheckoutObserver | undefined;
+  conflicts?: RenderedConflicts;
+};
+
 const silent: CheckoutObserver = { add() {} };
 
 /**
@@ -59,22 +72,25 @@ export async function checkout(
   parts: CheckoutParts,
   current: CurrentChange,
   trees: TreeSource,
-  observer: CheckoutObserver = silent,
+  { observer = silent, conflicts = noConflicts }: CheckoutOptions = {},
 ): Promise<CheckoutResult> {
   const { workspace } = parts;
   const { state } = workspace;
   assert(interruptedOperation(workspace) === undefined, "an interrupted operation is recovered");
   const { differences } = scan(workspace);
-  const plan = planCheckout(workspace, trees, current.tree, differences);
+  const plan = planCheckout(workspace, trees, current.tree, differences, conflicts);
+  const local = localParts(parts);
   // Without a base there is nothing to lose by a file that stands before the others do.
   if (equalHashes(state.current.tree, emptyTreeHash)) {
     beginOperation(workspace, { kind: "checkout", phase: "filling", current }, [], plan.trees);
-    return await fill(parts, plan.steps, current, trees, observer);
+    saveNextConflicts(state, conflicts);
+    return await fill(local, plan.steps, current, trees, observer);
   }
   const operation = { kind: "checkout", phase: "staging", current } as const;
   beginOperation(workspace, operation, plan.steps, plan.trees);
+  saveNextConflicts(state, conflicts);
   try {
-    await stageSteps(parts, plan.steps, observer);
+    await stageSteps(local, plan.steps, observer);
   } catch (error) {
     undoOperation(workspace);
     throw error;
@@ -89,7 +105,7 @@ export async function checkout(
  */
 export async function recover(
   parts: CheckoutParts,
-  observer: CheckoutObserver = silent,
+  { observer = silent, conflicts = noConflicts }: CheckoutOptions = {},
 ): Promise<Recovery | undefined> {
   const { workspace } = parts;
   const operation = interruptedOperation(workspace);
@@ -110,8 +126,11 @@ export async function recover(
   }
   clearIncoming(workspace);
   mkdirSync(join(workspace.control, "incoming"));
-  const { steps } = planCheckout(workspace, trees, target.tree, [], { keepStanding: true });
-  const { kept } = await fill(parts, steps, target, trees, observer);
+  const { records } = conflicts;
+  const options = { keepStanding: true, records };
+  const { steps } = planCheckout(workspace, trees, target.tree, [], options);
+  saveNextConflicts(workspace.state, conflicts);
+  const { kept } = await fill(localParts(parts), steps, target, trees, observer);
   return { kind, outcome: "finished", target, kept };
 }
 
@@ -172,10 +191,18 @@ function finish(
       return stat && clock && isSettled(stat, clock) ? stat : undefined;
     },
   };
-  moveBase(state, current, trees, known, () => endOperation(state));
+  moveBase(state, current, trees, known, () => {
+    endOperation(state);
+    promoteConflicts(state);
+  });
   clearIncoming(workspace);
   const removed = steps.filter(isRemoval).length;
   return { written: steps.length - removed, removed, kept };
+}
+
+/** Contents that were made here are not to be had from the server. */
+function localParts({ workspace, fetch }: CheckoutParts): CheckoutParts {
+  return { workspace, fetch: withConflictObjects(workspace.state, fetch) };
 }
 
 function isRemoval(step: Step): boolean {

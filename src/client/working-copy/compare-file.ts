@@ -3,6 +3,7 @@ import { equalHashes } from "#core/hash.ts";
 import { symlinkEscapes } from "#core/path.ts";
 import type { Entry, FileEntry, SymlinkEntry } from "#core/tree.ts";
 import { statWords } from "#native/directory.ts";
+import { isMarkedConflict } from "./compare-conflict.ts";
 import { checkName, keepEntry, refuse, type Place } from "./place.ts";
 import { hashWorkingFile, readLink } from "./read.ts";
 import type { ChangedFile } from "./scan.ts";
@@ -23,6 +24,10 @@ export function compareFile(
   if (known && before?.kind === "file" && before.executable === executable) {
     const isSame = isSameFile(place, path, before, known.index, stats.slice(at, at + statWords));
     if (isSame) return void keepEntry(place, name);
+  }
+  if (known && before?.kind === "conflict") {
+    const stat = stats.slice(at, at + statWords);
+    if (isMarkedConflict(place, path, known.index, stat)) return void keepEntry(place, name);
   }
   if (!before) checkName(place, name, path);
   const size = statSize(stats, at);

@@ -19,6 +19,7 @@ import {
   undoOperation,
   type Step,
 } from "./journal.ts";
+import { baseConflicts, withConflictObjects } from "./conflict-records.ts";
 import { scan, type Difference } from "./scan.ts";
 import { stageSteps, type CheckoutObserver, type CheckoutParts } from "./stage.ts";
 import { writing } from "./writing.ts";
@@ -54,13 +55,14 @@ export async function discard(
   assert(interruptedOperation(workspace) === undefined, "an interrupted operation is recovered");
   const differences = scan(workspace).differences.filter(({ path }) => isWanted(path));
   if (differences.length === 0) return undefined;
-  const steps = planDiscard(differences);
+  const steps = planDiscard(workspace, differences);
   const discardId = (listDiscards(workspace)[0]?.id ?? 0) + 1;
   const { current } = state;
   const operation = { kind: "discard", phase: "staging", current, discardId } as const;
   beginOperation(workspace, operation, steps, []);
   try {
-    await stageSteps(parts, steps, observer);
+    const fetch = withConflictObjects(state, parts.fetch);
+    await stageSteps({ workspace, fetch }, steps, observer);
   } catch (error) {
     undoOperation(workspace);
     throw error;
@@ -124,13 +126,24 @@ export function listDiscards(workspace: Workspace): Discard[] {
     }));
 }
 
-function planDiscard(differences: readonly Difference[]): Step[] {
-  return differences.map(({ path, before, after }, position) => {
-    assert(before?.kind !== "directory" && before?.kind !== "conflict", "a plain path differs");
+function planDiscard({ root, state }: Workspace, differences: readonly Difference[]): Step[] {
+  const conflicts = baseConflicts(state);
+  const steps = differences.flatMap(({ path, before, after }): Omit<Step, "position">[] => {
     // A file of which only the mode differs is not displaced.
     const known = after?.kind === "file" && after.hash ? { ...after, hash: after.hash } : undefined;
-    return { position, path, before: known, after: before };
+    if (before?.kind !== "conflict") {
+      assert(before?.kind !== "directory", "a plain path differs");
+      return [{ path, before: known, after: before }];
+    }
+    const files = conflicts.get(path)?.files ?? [];
+    const missing = files.filter((file) => file.path === path || !statOf(join(root, file.path)));
+    const written = missing.map((file) => {
+      return { path: file.path, before: undefined, after: file.entry };
+    });
+    const isMarked = files.some((file) => file.path === path);
+    return isMarked || !after ? written : [{ path, before: known, after: undefined }, ...written];
   });
+  return steps.map((step, position) => ({ position, ...step }));
 }
 
 function forgetOld(workspace: Workspace): void {

@@ -7,6 +7,7 @@ import type { DirectoryRow, Learned, ModifiedFile } from "../state-directories.t
 import type { Workspace } from "../workspace.ts";
 import type { IgnoreRules } from "./ignore.ts";
 import type { Outline } from "./outline.ts";
+import type { ConflictRecord } from "./conflict-records.ts";
 import type { Context } from "./rules-context.ts";
 import type { ChangedFile, Difference, Offence, VisitedDirectory } from "./scan.ts";
 import type { Clock, Stat } from "./stat.ts";
@@ -29,6 +30,12 @@ export type Visit = {
   visited: Map<string, VisitedDirectory>;
   offences: Offence[];
   caseSensitive: boolean;
+  /** How the conflicts of the base stand, and the names of their sides. */
+  conflicts: ReadonlyMap<string, ConflictRecord>;
+  standIns: ReadonlySet<string>;
+  /** Paths still in conflict, and those of them that were edited and have markers. */
+  conflicted: string[];
+  unfinished: string[];
   /** What the rules ignore is looked at like anything else. */
   includeIgnored: boolean;
   paths: { buffer: Buffer; stats: Uint32Array };

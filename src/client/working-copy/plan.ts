@@ -4,13 +4,14 @@
  */
 import { lstatSync, readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
-import { PogoError } from "#core/errors.ts";
+import { assert, PogoError } from "#core/errors.ts";
 import { equalHashes, type Hash } from "#core/hash.ts";
 import { foldName, joinPath, pathProblem, symlinkEscapes, windowsNameProblem } from "#core/path.ts";
 import { emptyTreeHash, equalEntries, verifyTree, type Entry } from "#core/tree.ts";
-import type { FileEntry, SymlinkEntry } from "#core/tree.ts";
+import type { ConflictEntry, FileEntry, SymlinkEntry } from "#core/tree.ts";
 import { baseTree, type TreeSource } from "../state-directories.ts";
 import type { Workspace } from "../workspace.ts";
+import { baseConflicts, type ConflictRecord } from "./conflict-records.ts";
 import type { Step } from "./journal.ts";
 import { hashWorkingFile, readLink } from "./read.ts";
 import type { Difference } from "./scan.ts";
@@ -32,7 +33,12 @@ type Planning = {
   standing: Map<string, boolean>;
   conflicts: string[];
   keepStanding: boolean;
+  /** How conflicts stand, and how those of the target will. */
+  records: Map<string, ConflictRecord>;
+  targetRecords: ReadonlyMap<string, ConflictRecord>;
 };
+
+type Plain = Exclude<Entry, ConflictEntry>;
 
 const conflictsShown = 10;
 
@@ -45,7 +51,7 @@ export function planCheckout(
   source: TreeSource,
   target: Hash,
   differences: readonly Difference[],
-  options: { keepStanding?: boolean } = {},
+  options: { keepStanding?: boolean; records?: ReadonlyMap<string, ConflictRecord> } = {},
 ): Plan {
   const planning: Planning = {
     workspace,
@@ -56,6 +62,8 @@ export function planCheckout(
     standing: new Map([["", true]]),
     conflicts: [],
     keepStanding: options.keepStanding === true,
+    records: baseConflicts(workspace.state),
+    targetRecords: options.records ?? new Map(),
   };
   planDirectory(planning, "", workspace.state.current.tree, target);
   refuseConflicts(planning.conflicts);
@@ -79,9 +87,10 @@ function planDirectory(
   const after = target ? targetEntries(planning, path, target) : [];
   for (const entry of after) {
     const child = joinPath(path, entry.name);
-    const old = before.get(entry.name);
+    const known = before.get(entry.name);
     before.delete(entry.name);
-    if (old && equalEntries(old, entry)) continue;
+    if (known && equalEntries(known, entry)) continue;
+    const old = standing(planning, child, known);
     if (entry.kind === "directory") {
       const oldHash = old?.kind === "directory" ? old.hash : undefined;
       if (old && !oldHash) planRemoval(planning, child, old);
@@ -92,27 +101,62 @@ function planDirectory(
     if (old?.kind === "directory") {
       planDirectory(planning, child, old.hash, undefined);
     }
-    planWrite(planning, child, old, entry);
+    if (entry.kind === "conflict") planConflict(planning, child, old, entry);
+    else planWrite(planning, child, old, entry);
   }
-  for (const [name, old] of before) {
+  for (const [name, known] of before) {
     const child = joinPath(path, name);
-    if (old.kind === "directory") planDirectory(planning, child, old.hash, undefined);
-    else planRemoval(planning, child, old);
+    const old = standing(planning, child, known);
+    if (old?.kind === "directory") planDirectory(planning, child, old.hash, undefined);
+    else if (old) planRemoval(planning, child, old);
   }
 }
 
-function planRemoval({ plan, differences, conflicts }: Planning, path: string, old: Entry): void {
+/** What stands at the path of an entry; what stands next to it for a conflict is removed. */
+function standing(planning: Planning, path: string, entry: Entry | undefined): Plain | undefined {
+  if (entry?.kind !== "conflict") return entry;
+  let own: Plain | undefined;
+  for (const file of planning.records.get(path)?.files ?? []) {
+    if (file.path === path) own = file.entry;
+    else planRemoval(planning, file.path, file.entry);
+  }
+  return own;
+}
+
+function planConflict(
+  planning: Planning,
+  path: string,
+  old: Plain | undefined,
+  entry: ConflictEntry,
+): void {
+  const record = planning.targetRecords.get(path);
+  assert(record && equalEntries(record.entry, entry), "conflicts are rendered before a checkout");
+  const isMarked = record.files.some((file) => file.path === path);
+  if (old && old.kind !== "directory" && !isMarked) planRemoval(planning, path, old);
+  for (const file of record.files) {
+    const { steps } = planning.plan;
+    const removal = steps.find((step) => step.path === file.path && !step.after);
+    if (removal) removal.after = file.entry;
+    else planWrite(planning, file.path, file.path === path ? old : undefined, file.entry);
+  }
+}
+
+function planRemoval({ plan, differences, conflicts }: Planning, path: string, old: Plain): void {
   const difference = differences.get(path);
   if (difference?.status === "deleted") return;
   if (difference) return void conflicts.push(path);
-  plan.steps.push({ position: 0, path, before: plain(path, old), after: undefined });
+  plan.steps.push({ position: 0, path, before: plain(old), after: undefined });
 }
 
-function planWrite(planning: Planning, path: string, old: Entry | undefined, entry: Entry): void {
+function planWrite(
+  planning: Planning,
+  path: string,
+  old: Plain | undefined,
+  after: FileEntry | SymlinkEntry,
+): void {
   const { plan, differences, conflicts, workspace, keepStanding } = planning;
-  const after = plain(path, entry);
   if (old && old.kind !== "directory" && !differences.has(path)) {
-    return void plan.steps.push({ position: 0, path, before: plain(path, old), after });
+    return void plan.steps.push({ position: 0, path, before: plain(old), after });
   }
   if (stands(planning, path)) {
     if (keepStanding) {
@@ -231,10 +275,9 @@ function entryProblem(path: string, entry: Entry): string | undefined {
   return process.platform === "win32" ? windowsNameProblem(entry.name) : undefined;
 }
 
-// Only a merge makes conflicts, and whoever can merge writes them as files with markers.
-function plain(path: string, entry: Entry): FileEntry | SymlinkEntry {
-  if (entry.kind === "file" || entry.kind === "symlink") return entry;
-  throw new PogoError("usage", `${JSON.stringify(path)} is a conflict`, { hint: "update pogo" });
+function plain(entry: Plain): FileEntry | SymlinkEntry {
+  assert(entry.kind !== "directory", "directories are planned entry by entry");
+  return entry;
 }
 
 function refuseConflicts(conflicts: readonly string[]): void {

@@ -44,6 +44,10 @@ export type Scan = {
   base: Hash;
   /** In the order of the bytes of their paths. */
   differences: Difference[];
+  /** Paths of the base that are still in conflict. */
+  conflicted: string[];
+  /** Those of them that were edited and have markers yet: they cannot be pushed. */
+  unfinished: string[];
   /** Nothing when no directory differs. */
   root: ScanNode | undefined;
   /** Read before any file was. */
@@ -77,6 +81,8 @@ export function scan(workspace: Workspace, { includeIgnored = false }: ScanOptio
   const result: Scan = {
     base: state.current.tree,
     differences: [],
+    conflicted: [],
+    unfinished: [],
     root: undefined,
     clock: readClockOnce,
     generation,
@@ -95,11 +101,14 @@ export function scan(workspace: Workspace, { includeIgnored = false }: ScanOptio
     learned,
     differences: result.differences,
     visited: result.visited,
+    conflicted: result.conflicted,
+    unfinished: result.unfinished,
     caseSensitive: state.binding.caseSensitive,
     includeIgnored,
   });
   result.root = visitRoot(visit);
   refuse(visit.offences);
+  result.conflicted.sort(compareNames);
   result.differences.sort((a, b) => compareNames(a.path, b.path));
   if (modified.size > 0) {
     const differing = new Set(result.differences.map(({ path }) => path));

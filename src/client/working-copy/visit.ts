@@ -5,6 +5,8 @@ import type { Entry } from "#core/tree.ts";
 import { kindOfMode, statWords, type EntryKind, type Listing } from "#native/directory.ts";
 import { directoryRow, rowEntries, type DirectoryRow } from "../state-directories.ts";
 import { compareFile, compareLink } from "./compare-file.ts";
+import { isStillConflict } from "./compare-conflict.ts";
+import { baseConflicts } from "./conflict-records.ts";
 import { ignoreFiles, judge } from "./ignore.ts";
 import { checkName, keepEntry, plainName, refuse } from "./place.ts";
 import type { NodeEntry, Place, ScanNode, Visit } from "./place.ts";
@@ -15,9 +17,13 @@ import { bytesToStat, isSettled } from "./stat.ts";
 // Never part of a snapshot, whatever is in them.
 const foreignNames = new Set([".pogo", ".git"]);
 /** Starts a visit. */
-export function openVisit(parts: Omit<Visit, "offences" | "paths">): Visit {
+export function openVisit(
+  parts: Omit<Visit, "offences" | "paths" | "conflicts" | "standIns">,
+): Visit {
+  const conflicts = baseConflicts(parts.workspace.state);
+  const standIns = new Set([...conflicts.values()].flatMap((record) => record.standIns));
   const paths = { buffer: Buffer.allocUnsafeSlow(64 * 1024), stats: new Uint32Array(4096) };
-  return { ...parts, offences: [], paths };
+  return { ...parts, conflicts, standIns, offences: [], paths };
 }
 
 /** Compares the whole working copy; nothing when it is as the base. */
@@ -128,6 +134,7 @@ function visitEntries(place: Place, listing: Listing): void {
     }
     if (foreignNames.has(name)) continue;
     const child = joinPath(path, name);
+    if (visit.standIns.has(child)) continue;
     const known = base.get(name);
     const isDirectory = kind === "directory";
     if (known && (known.entry.kind === "directory") === isDirectory) {
@@ -184,9 +191,20 @@ function visitSubdirectory(place: Place, name: string, child: string, isTracked:
 }
 
 /** Reports what the base has and the disk has not. */
-function visitMissing({ visit, path, base }: Place): boolean {
-  for (const { entry } of base.values()) reportDeleted(visit, joinPath(path, entry.name), entry);
-  return base.size > 0;
+function visitMissing(place: Place): boolean {
+  const { visit, path, base } = place;
+  let isMissing = false;
+  for (const { entry } of base.values()) {
+    const child = joinPath(path, entry.name);
+    if (entry.kind === "conflict" && isStillConflict(place, child, entry.name)) {
+      place.entries.push(entry);
+      visit.conflicted.push(child);
+      continue;
+    }
+    isMissing = true;
+    reportDeleted(visit, child, entry);
+  }
+  return isMissing;
 }
 
 function reportDeleted(visit: Visit, path: string, entry: Entry): void {

@@ -19,6 +19,7 @@ export type ChangeView = {
   tree: Uint8Array;
   fileCount: number;
   byteCount: number;
+  conflicted: boolean;
   hasChildren: boolean;
   /** Sorted; of very many, the first. */
   bookmarks: string[];
@@ -48,7 +49,7 @@ export async function readChangeViews(
   const rows = await sql<Row[]>`
     select v.version_id, c.change_id, c.name, v.description, c.author_id, u.name as author,
       vu.name as version_author, c.created_at, c.updated_at, v.number,
-      cv.number as current_number, v.tree, t.file_count, t.byte_count,
+      cv.number as current_number, v.tree, t.file_count, t.byte_count, t.conflicted,
       (select name from changes n
         where n.repository_id = ${repositoryId} and n.removed_at is null and n.name < c.name
         order by n.name desc limit 1) as name_before,
@@ -75,7 +76,7 @@ export async function readChangeViews(
       where repository_id = ${repositoryId} and change_id = v.change_id limit 1) c
     cross join lateral (select number from versions
       where repository_id = ${repositoryId} and version_id = c.version_id limit 1) cv
-    cross join lateral (select file_count, byte_count from trees
+    cross join lateral (select file_count, byte_count, conflicted from trees
       where repository_id = ${repositoryId} and hash = v.tree limit 1) t
     cross join lateral (select name from users where user_id = c.author_id limit 1) u
     cross join lateral (select name from users where user_id = v.author_id limit 1) vu

@@ -1,12 +1,12 @@
 /** The paths that versions touch: the index for file history. */
-import type { FileEntry, SymlinkEntry } from "#core/tree.ts";
+import type { ConflictEntry, FileEntry, SymlinkEntry } from "#core/tree.ts";
 import { hashArray, numberArray, textArray, type Queries } from "./connect.ts";
 
 export type FileChange = {
   path: string;
   status: "added" | "modified" | "deleted";
   /** What is there now; of a deleted path, what was there. */
-  entry: FileEntry | SymlinkEntry;
+  entry: FileEntry | SymlinkEntry | ConflictEntry;
 };
 
 const rowsPerStatement = 5000;
@@ -35,26 +35,29 @@ async function insertBatch(
   changes: readonly FileChange[],
 ): Promise<void> {
   const entries = changes.map((change) => change.entry);
-  // A symlink has no object: an empty one stands for it until it is in the database.
+  // What is no file has no object: an empty one stands for it until it is in the database.
   const objects = entries.map((entry) => (entry.kind === "file" ? entry.hash : noObject));
   const modes = entries.map((entry) => {
-    if (entry.kind === "symlink") return undefined;
+    if (entry.kind !== "file") return undefined;
     return entry.executable ? 755 : 644;
   });
-  const sizes = entries.map((entry) =>
-    entry.kind === "file" ? entry.size : Buffer.byteLength(entry.target),
-  );
   await tx`
     insert into files (repository_id, version_id, path, status, kind, mode, size, object)
-    select ${repositoryId}::bigint, ${versionId}::bigint, path, status,
-      case when mode is null then 'symlink' else 'file' end, mode, size,
+    select ${repositoryId}::bigint, ${versionId}::bigint, path, status, kind, mode, size,
       nullif(object, ''::bytea)
     from unnest(
       ${textArray(changes.map((change) => change.path))}::text[],
       ${textArray(changes.map((change) => change.status))}::text[],
+      ${textArray(entries.map((entry) => entry.kind))}::text[],
       ${numberArray(modes)}::smallint[],
-      ${numberArray(sizes)}::bigint[],
-      ${hashArray(objects)}::bytea[]) file (path, status, mode, size, object)`;
+      ${numberArray(entries.map(sizeOf))}::bigint[],
+      ${hashArray(objects)}::bytea[]) file (path, status, kind, mode, size, object)`;
 }
 
 const noObject = new Uint8Array(0);
+
+function sizeOf(entry: FileChange["entry"]): number {
+  if (entry.kind === "file") return entry.size;
+  if (entry.kind === "symlink") return Buffer.byteLength(entry.target);
+  return entry.sides.reduce((sum, side) => sum + (side?.kind === "file" ? side.size : 0), 0);
+}

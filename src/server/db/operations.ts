@@ -17,6 +17,8 @@ export type OperationKind =
   | "commit"
   | "describe"
   | "remove-change"
+  | "merge-changes"
+  | "sync-bookmark"
   | "set-bookmark"
   | "delete-bookmark";
 

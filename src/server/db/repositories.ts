@@ -59,8 +59,8 @@ export async function createRepository(
     insert into repository_members (repository_id, user_id, role)
     values (${row.repositoryId}, ${repository.creatorId}, 'admin')`;
   await tx`
-    insert into trees (repository_id, hash, data, file_count, byte_count)
-    values (${row.repositoryId}, ${emptyTreeHash}, ''::bytea, 0, 0)`;
+    insert into trees (repository_id, hash, data, file_count, byte_count, conflicted)
+    values (${row.repositoryId}, ${emptyTreeHash}, ''::bytea, 0, 0, false)`;
   return row;
 }
 

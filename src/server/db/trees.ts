@@ -1,8 +1,9 @@
 /** Directories of snapshots. */
 import { hashKey, type Hash } from "#core/hash.ts";
-import { hashArray, numberArray, type Queries } from "./connect.ts";
+import { hashArray, numberArray, textArray, type Queries } from "./connect.ts";
 
-export type TreeSize = { fileCount: number; byteCount: number };
+/** What stands in a tree and below it: see the table. */
+export type TreeSize = { fileCount: number; byteCount: number; conflicted: boolean };
 export type TreeRow = { hash: Hash; data: Uint8Array } & TreeSize;
 
 // What one query may bring: a directory can be large, and it travels as text of twice its size.
@@ -16,7 +17,7 @@ export async function findTrees(
 ): Promise<Map<string, TreeSize>> {
   if (hashes.length === 0) return new Map();
   const rows = await sql<({ hash: Hash } & TreeSize)[]>`
-    select hash, file_count, byte_count from trees
+    select hash, file_count, byte_count, conflicted from trees
     where repository_id = ${repositoryId} and hash = any(${hashArray(hashes)}::bytea[])`;
   return new Map(rows.map(({ hash, ...size }) => [hashKey(hash), size]));
 }
@@ -49,12 +50,13 @@ export async function addTrees(
 ): Promise<number> {
   const sorted = [...trees].sort((a, b) => Buffer.compare(a.hash, b.hash));
   const rows = await tx`
-    insert into trees (repository_id, hash, data, file_count, byte_count)
+    insert into trees (repository_id, hash, data, file_count, byte_count, conflicted)
     select ${repositoryId}::bigint, * from unnest(
       ${hashArray(sorted.map((tree) => tree.hash))}::bytea[],
       ${hashArray(sorted.map((tree) => tree.data))}::bytea[],
       ${numberArray(sorted.map((tree) => tree.fileCount))}::bigint[],
-      ${numberArray(sorted.map((tree) => tree.byteCount))}::bigint[])
+      ${numberArray(sorted.map((tree) => tree.byteCount))}::bigint[],
+      ${textArray(sorted.map((tree) => String(tree.conflicted)))}::boolean[])
     on conflict do nothing
     returning 1`;
   return rows.length;

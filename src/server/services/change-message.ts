@@ -42,8 +42,7 @@ function toMessage(view: ChangeView, caller: Caller | undefined): Change {
     bookmarks: view.bookmarks,
     createdAt: view.createdAt.getTime(),
     updatedAt: view.updatedAt.getTime(),
-    // Trees cannot hold conflicts yet.
-    conflicted: false,
+    conflicted: view.conflicted,
     sealed: isPinned || view.authorId !== caller?.userId,
     version: view.number,
     currentVersion: view.currentNumber,

@@ -1,17 +1,10 @@
 /** Walks over trees by difference: what two snapshots share is never opened. */
-import { assert, PogoError } from "#core/errors.ts";
+import { PogoError } from "#core/errors.ts";
 import { equalHashes, hashKey, toHex, type Hash } from "#core/hash.ts";
 import { pathBytesMax, pathDepthMax } from "#core/limits.ts";
 import { joinPath, symlinkEscapes } from "#core/path.ts";
 import { zipEntries } from "#core/tree-diff.ts";
-import {
-  decodeTree,
-  emptyTreeHash,
-  equalEntries,
-  type Entry,
-  type FileEntry,
-  type SymlinkEntry,
-} from "#core/tree.ts";
+import { decodeTree, emptyTreeHash, equalEntries, type Entry } from "#core/tree.ts";
 import type { Blob } from "#rpc/blobs.ts";
 import type { Queries } from "../db/connect.ts";
 import type { FileChange } from "../db/files.ts";
@@ -45,7 +38,7 @@ export function treeReader(sql: Queries, repositoryId: number): TreeReader {
   };
 }
 
-/** Yields the files and links in which two snapshots differ, in no order. */
+/** Yields the files, links and conflicts in which two snapshots differ, in no order. */
 export async function* diffTrees(
   read: TreeReader,
   before: Hash,
@@ -109,9 +102,7 @@ function* compareEntries(
   }
 }
 
-function leafOf(entry: Entry | undefined): FileEntry | SymlinkEntry | undefined {
-  // No tree with a conflict is stored.
-  assert(entry?.kind !== "conflict", "a conflict in a stored tree");
+function leafOf(entry: Entry | undefined): FileChange["entry"] | undefined {
   return entry?.kind === "directory" ? undefined : entry;
 }
 

@@ -1,0 +1,89 @@
+/**
+ * Best common ancestors on the graph of versions. A version is younger than all that it was made
+ * from and has a larger id, so going down by id meets every version once, after all that were
+ * made from it: the cost is in versions, not in paths, and nothing older than the oldest base is
+ * looked at but what was read along.
+ */
+import { readOrigins, readOriginsBelow } from "../db/ancestry.ts";
+import type { Queries } from "../db/connect.ts";
+
+export type VersionGraph = {
+  /** All best common ancestors of a version and a merge of the others, oldest first. */
+  basesOf(one: number, others: readonly number[]): Promise<number[]>;
+};
+
+const fromOne = 1;
+const fromOthers = 2;
+const fromBoth = fromOne | fromOthers;
+/** Older than a base that was found. */
+const belowBase = 4;
+
+const nearCount = 64;
+// Farther down whole ranges are read: most versions of a range are of some use.
+const rangeMin = 256;
+const rangeMax = 8192;
+
+/** Opens the graph of a repository; what was read of it is kept. */
+export function openVersionGraph(sql: Queries, repositoryId: number): VersionGraph {
+  const known = new Map<number, number[]>();
+  let size = rangeMin;
+  let isFar = false;
+
+  async function originsOf(versionId: number, open: readonly number[]): Promise<number[]> {
+    if (!known.has(versionId)) {
+      const nodes = isFar
+        ? await readOriginsBelow(sql, repositoryId, versionId, size)
+        : await readOrigins(sql, repositoryId, [versionId, ...open], nearCount);
+      for (const node of nodes) known.set(node.versionId, node.origins);
+      if (isFar) size = Math.min(size * 4, rangeMax);
+      isFar = true;
+    }
+    const origins = known.get(versionId);
+    if (!origins) throw new Error(`version ${versionId} is gone`);
+    return origins;
+  }
+
+  async function basesOf(one: number, others: readonly number[]): Promise<number[]> {
+    const marks = new Map<number, number>();
+    // Sorted: the next to look at is the last.
+    const open: number[] = [];
+    let candidates = 0;
+    const mark = (versionId: number, bits: number) => {
+      const before = marks.get(versionId);
+      const after = (before ?? 0) | bits;
+      marks.set(versionId, after);
+      if (before === undefined) insertSorted(open, versionId);
+      if (before === undefined || (before & belowBase) === 0) {
+        const was = before === undefined ? 0 : 1;
+        candidates += ((after & belowBase) === 0 ? 1 : 0) - was;
+      }
+    };
+    mark(one, fromOne);
+    for (const other of others) mark(other, fromOthers);
+    const bases: number[] = [];
+    while (candidates > 0) {
+      const versionId = open.pop()!;
+      let bits = marks.get(versionId)!;
+      if ((bits & belowBase) === 0) candidates--;
+      if (bits === fromBoth) {
+        bases.push(versionId);
+        bits |= belowBase;
+      }
+      for (const origin of await originsOf(versionId, open)) mark(origin, bits);
+    }
+    return bases.reverse();
+  }
+
+  return { basesOf };
+}
+
+function insertSorted(open: number[], versionId: number): void {
+  let low = 0;
+  let high = open.length;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (open[middle]! < versionId) low = middle + 1;
+    else high = middle;
+  }
+  open.splice(low, 0, versionId);
+}

@@ -1,0 +1,109 @@
+/**
+ * Makes the snapshot of a merge. All of it is done before the transaction that gives it a name:
+ * contents, then their rows, then trees, as in a push.
+ */
+import { mergeVersions } from "#core/merge.ts";
+import { hashKey, type Hash } from "#core/hash.ts";
+import { compareNames, decodeTree, emptyTreeHash } from "#core/tree.ts";
+import type { Caller } from "../auth.ts";
+import { insertChange, insertVersion, moveChange } from "../db/changes.ts";
+import { readVersion, type ParentRow, type VersionRow } from "../db/changes.ts";
+import type { Queries, Sql } from "../db/connect.ts";
+import { insertFiles, type FileChange } from "../db/files.ts";
+import type { RepositoryRow } from "../db/repositories.ts";
+import { findTrees } from "../db/trees.ts";
+import type { Parts } from "./calls.ts";
+import { openVersionGraph } from "./merge-bases.ts";
+import { openMergeStore } from "./merge-store.ts";
+import { checkCollisions } from "./put-trees.ts";
+import { storeTrees } from "./store-trees.ts";
+import { diffTrees, treeReader } from "./tree-walk.ts";
+
+/** A merge that has no name yet. */
+export type Merged = {
+  parents: readonly ParentRow[];
+  tree: Hash;
+  /** Paths that it left in conflict. */
+  conflicts: string[];
+  /** It holds a conflict, be it one of its parents'. */
+  isConflicted: boolean;
+  /** What differs from the first parent. */
+  files: FileChange[];
+};
+
+// More are neither sent nor recorded: nobody reads them.
+const conflictsMax = 1000;
+
+/** Merges the files of versions and stores what is new; nothing names it yet. */
+export async function mergeParents(
+  parts: Parts,
+  repository: RepositoryRow,
+  parents: readonly ParentRow[],
+): Promise<Merged> {
+  const { sql } = parts;
+  const { repositoryId } = repository;
+  const graph = openVersionGraph(sql, repositoryId);
+  const store = openMergeStore(parts, repositoryId);
+  const versions = new Map<number, { versionId: number }>();
+  const versionOf = (versionId: number) => {
+    const version = versions.get(versionId) ?? { versionId };
+    versions.set(versionId, version);
+    return version;
+  };
+  const history = {
+    rootOf: async ({ versionId }: { versionId: number }) => {
+      return (await readVersion(sql, repositoryId, versionId)).tree;
+    },
+    basesOf: async (
+      one: { versionId: number },
+      others: readonly { versionId: number }[],
+    ): Promise<{ versionId: number }[]> => {
+      const ids = others.map(({ versionId }) => versionId);
+      return (await graph.basesOf(one.versionId, ids)).map(versionOf);
+    },
+  };
+  const [first, ...rest] = parents.map(({ versionId }) => versionOf(versionId));
+  const { root, trees, conflicts } = await mergeVersions(store, history, [first!, ...rest]);
+  await store.flush();
+  const fresh = trees.map(({ hash, encoded }) => {
+    return { hash, data: encoded, entries: decodeTree(encoded) };
+  });
+  if (!repository.caseSensitive) {
+    for (const { entries } of fresh) checkCollisions(repository, entries);
+  }
+  await storeTrees(sql, repositoryId, fresh);
+  const old = parents[0] ? await history.rootOf(parents[0]) : emptyTreeHash;
+  const files = await Array.fromAsync(diffTrees(treeReader(sql, repositoryId), old, root));
+  files.sort((a, b) => compareNames(a.path, b.path));
+  return {
+    parents,
+    tree: root,
+    conflicts: conflicts.slice(0, conflictsMax),
+    isConflicted: await isConflicted(sql, repositoryId, root),
+    files,
+  };
+}
+
+/** Tells whether a snapshot holds a conflict. */
+export async function isConflicted(sql: Sql, repositoryId: number, tree: Hash): Promise<boolean> {
+  return (await findTrees(sql, repositoryId, [tree])).get(hashKey(tree))?.conflicted ?? false;
+}
+
+/** Makes a merge a change; nothing when its name is taken. */
+export async function insertMerge(
+  tx: Queries,
+  merged: Merged,
+  change: { repositoryId: number; name: string; caller: Caller; description: string },
+): Promise<VersionRow | undefined> {
+  const { repositoryId, name, caller, description } = change;
+  const authorId = caller.userId;
+  const changeId = await insertChange(tx, { repositoryId, name, authorId });
+  if (changeId === undefined) return undefined;
+  const { tree, parents, files } = merged;
+  const baseVersionId = parents[0]?.versionId;
+  const row = { changeId, tree, description, authorId, parents, baseVersionId };
+  const version = await insertVersion(tx, repositoryId, row);
+  await insertFiles(tx, repositoryId, version.versionId, files);
+  await moveChange(tx, repositoryId, version);
+  return version;
+}
