@@ -38,6 +38,7 @@ export const serve = command({
   },
   async run({ args, context }) {
     const { cwd, environment } = context;
+    process.on("uncaughtException", reportUncaught);
     const stopped = aborted(context.signal);
     const server = await startServer({
       dataDirectory: resolve(cwd, args.data ?? defaultData(environment)),
@@ -66,6 +67,15 @@ function aborted(signal: AbortSignal): Promise<void> {
     if (signal.aborted) resolve();
     signal.addEventListener("abort", () => resolve(), { once: true });
   });
+}
+
+/**
+ * What nobody waits for must not end everybody's calls. postgres.js throws here, in a timer, when
+ * its database ends while it has something to write; the queries themselves are told.
+ */
+function reportUncaught(error: Error): void {
+  const line = { time: new Date().toISOString(), uncaught: error.stack ?? String(error) };
+  writeStderr(`${JSON.stringify(line)}\n`);
 }
 
 /** One line a call with -v; a bug always, with what it was. */
