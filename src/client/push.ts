@@ -125,11 +125,9 @@ async function sendContents(
   observer: UploadObserver,
 ): Promise<{ objects: number; bytes: number }> {
   const files = differences.flatMap(({ path, after }) => {
-    return after?.kind === "file" ? [{ path, size: after.size, file: after }] : [];
+    return after?.kind === "file" ? [{ path, file: after }] : [];
   });
-  const uploaded = await uploadFiles({ remote, root: workspace.root }, files, observer);
-  for (const { path, file } of files) Object.assign(file, uploaded.files.get(path));
-  return { objects: uploaded.objects, bytes: uploaded.bytes };
+  return await uploadFiles({ remote, root: workspace.root }, files, observer);
 }
 
 async function sendTrees(

@@ -14,9 +14,13 @@ import { openWorkingFile, readWorkingFile, type HashedFile } from "./working-cop
 /** What an upload tells of itself as it goes. */
 export type UploadObserver = { add(amount: { files?: number; bytes?: number }): void };
 
+/** A file to send. What is found out by reading it is filled in. */
+export type UploadFile = {
+  path: string;
+  file: Omit<HashedFile, "hash"> & { hash: Hash | undefined };
+};
+
 export type UploadResult = {
-  /** By path, what was read of each file. */
-  files: Map<string, HashedFile>;
   /** What the repository did not hold. */
   objects: number;
   /** Encoded, as sent. */
@@ -26,17 +30,17 @@ export type UploadResult = {
 type Item = { hash: Hash; size: number; encode(): Uint8Array };
 
 // Bounds what is in memory: one batch being sent, one being read.
-const batchBytes = 16 * 1024 * 1024;
+const batchBytes = 8 * 1024 * 1024;
 const batchCount = 2048;
 
 /** Sends what the repository lacks of the files' contents. */
 export async function uploadFiles(
   { remote, root }: { remote: Remote; root: string },
-  files: Iterable<{ path: string; size: number }>,
+  files: Iterable<UploadFile>,
   observer: UploadObserver,
 ): Promise<UploadResult> {
-  const result: UploadResult = { files: new Map(), objects: 0, bytes: 0 };
-  const missing = ahead(missingItems(remote, readItems(root, files, result.files, observer)));
+  const result: UploadResult = { objects: 0, bytes: 0 };
+  const missing = ahead(missingItems(remote, readItems(root, files, observer)));
   const first = await missing.next();
   if (first.done) return result;
   async function* encoded(batch: Item[]): AsyncGenerator<Blob> {
@@ -58,21 +62,20 @@ export async function uploadFiles(
 /** Reads files in order and yields what they consist of, a list of chunks after its chunks. */
 function* readItems(
   root: string,
-  files: Iterable<{ path: string; size: number }>,
-  read: Map<string, HashedFile>,
+  files: Iterable<UploadFile>,
   observer: UploadObserver,
 ): Generator<Item> {
-  for (const { path, size } of files) {
-    if (size > objectBytesMax) {
-      yield* readChunks(root, path, read, observer);
+  for (const { path, file } of files) {
+    if (file.size > objectBytesMax) {
+      yield* readChunks(root, path, file, observer);
     } else {
       const { bytes, stat, executable } = readWorkingFile(root, path);
       if (bytes.length > objectBytesMax) {
         // It grew since it was scanned.
-        yield* readChunks(root, path, read, observer);
+        yield* readChunks(root, path, file, observer);
       } else {
         const hash = sha256(bytes);
-        read.set(path, { hash, size: bytes.length, stat, executable });
+        Object.assign(file, { hash, size: bytes.length, stat, executable });
         yield { hash, size: bytes.length, encode: () => encodeObject(bytes) };
         observer.add({ bytes: bytes.length });
       }
@@ -84,13 +87,13 @@ function* readItems(
 function* readChunks(
   root: string,
   path: string,
-  read: Map<string, HashedFile>,
+  file: UploadFile["file"],
   observer: UploadObserver,
 ): Generator<Item> {
-  using file = openWorkingFile(root, path);
+  using opened = openWorkingFile(root, path);
   const whole = sha256Stream();
   const chunks: Chunk[] = [];
-  for (const view of splitChunks(hashedReader(file.pieces(), whole))) {
+  for (const view of splitChunks(hashedReader(opened.pieces(), whole))) {
     const bytes = view.slice();
     const hash = sha256(bytes);
     chunks.push({ hash, size: bytes.length });
@@ -98,8 +101,8 @@ function* readChunks(
     observer.add({ bytes: bytes.length });
   }
   const hash = whole.digest();
-  const { size, stat, executable } = file;
-  read.set(path, { hash, size, stat, executable });
+  const { size, stat, executable } = opened;
+  Object.assign(file, { hash, size, stat, executable });
   if (size > objectBytesMax) {
     yield { hash, size: chunks.length * 40, encode: () => encodeChunkList(chunks) };
     return;
