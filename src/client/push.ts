@@ -51,6 +51,9 @@ const outcomes: Record<CommitOutcome, Outcome> = {
   [CommitOutcome.COMMIT_OUTCOME_DIVERGED]: "diverged",
 };
 
+// Below this a collection takes longer than it is worth.
+const collectedDifferencesMin = 10_000;
+
 const nothingSent = { objects: 0, bytes: 0, trees: 0 };
 
 /** Publishes what differs. The caller holds the lock of the working copy. */
@@ -78,6 +81,8 @@ export async function push(
   }
   const observer = options.observer?.(differences) ?? { add() {} };
   const sent = await sendContents(parts, found, observer);
+  // The contents are garbage now, and what follows needs the memory.
+  if (differences.length > collectedDifferencesMin) Bun.gc(true);
   const trees = buildTrees(workspace, found);
   const putTrees = await sendTrees(remote, trees.encoded);
   const pending: PendingPush = {

@@ -58,8 +58,9 @@ const workerPath = Bun.isStandaloneExecutable
 
 /** Opens a writer fit for so many files. */
 export function openContentsWriter(count: number): ContentsWriter {
-  const threads = Math.min(availableParallelism(), threadsMax);
-  if (count >= threadedCountMin && threads > 1) return threadedWriter(threads);
+  // One core is left to whoever receives.
+  const threads = Math.min(availableParallelism() - 1, threadsMax);
+  if (count >= threadedCountMin && threads > 0) return threadedWriter(threads);
   return {
     batchesMax: 1,
     write: async (contents) => contents.map(writeContent),
