@@ -8,6 +8,7 @@ import { hashKey, sha256, sha256Stream, type Hash } from "#core/hash.ts";
 import { objectBytesMax } from "#core/limits.ts";
 import { encodeChunkList, encodeObject, type Chunk } from "#core/object.ts";
 import type { Blob } from "#rpc/blobs.ts";
+import { openGarbage } from "./garbage.ts";
 import type { Remote } from "./remote.ts";
 import { openWorkingFile, readWorkingFile, type HashedFile } from "./working-copy/read.ts";
 
@@ -43,6 +44,7 @@ export async function uploadFiles(
   const missing = ahead(missingItems(remote, readItems(root, files, observer)));
   const first = await missing.next();
   if (first.done) return result;
+  const garbage = openGarbage();
   async function* encoded(batch: Item[]): AsyncGenerator<Blob> {
     for (let items: Item[] | undefined = batch; items;) {
       for (const { hash, encode } of items) {
@@ -51,6 +53,7 @@ export async function uploadFiles(
         result.bytes += bytes.length;
         yield { hash, bytes };
       }
+      garbage.add(items.reduce((sum, { size }) => sum + size, 0));
       const next = await missing.next();
       items = next.done ? undefined : next.value;
     }

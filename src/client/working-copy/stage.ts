@@ -8,6 +8,7 @@ import { PogoError } from "#core/errors.ts";
 import { equalHashes, hashKey, sha256Stream, toHex, type Hash } from "#core/hash.ts";
 import { decodeChunkList, decodeObject, inspectObject, type Chunk } from "#core/object.ts";
 import type { FileEntry } from "#core/tree.ts";
+import { openGarbage } from "../garbage.ts";
 import type { Workspace } from "../workspace.ts";
 import { openContentsWriter, type Content, type ContentsWriter } from "./contents-writer.ts";
 import { stagedPath, type Step } from "./journal.ts";
@@ -140,6 +141,7 @@ function openBatches(writer: ContentsWriter, destination: Destination, observer:
   let contents: Content[] = [];
   let gathered = 0;
   const underWay = new Set<Promise<void>>();
+  const garbage = openGarbage();
   let failure: { error: unknown } | undefined;
 
   function send(): void {
@@ -152,6 +154,7 @@ function openBatches(writer: ContentsWriter, destination: Destination, observer:
         bytes += batch[index]?.size ?? 0;
       }
       observer.add({ files: batchSteps.length, bytes });
+      garbage.add(bytes);
     });
     const settled: Promise<void> = written
       .catch((error) => void (failure ??= { error }))
