@@ -10,7 +10,13 @@ import type { Binding, CurrentChange } from "./state.ts";
 import { fetchTrees, recoverWorkspace } from "./switch.ts";
 import { interruptedOperation, recordOperation } from "./working-copy/journal.ts";
 import type { CheckoutObserver } from "./working-copy/stage.ts";
-import { createWorkspace, findRoot, openWorkspace, type Workspace } from "./workspace.ts";
+import {
+  createWorkspace,
+  findRoot,
+  isScratch,
+  openWorkspace,
+  type Workspace,
+} from "./workspace.ts";
 
 /** Clones into a directory that is empty or not there yet. The working copy is the caller's. */
 export async function clone(
@@ -46,9 +52,9 @@ export async function resumeClone(
   return await finish(remote, workspace, observer);
 }
 
-/** Refuses a directory that holds anything. */
+/** Refuses a directory that holds anything but what a killed clone left. */
 export function checkEmpty(root: string): void {
-  if (!existsSync(root) || readdirSync(root).length === 0) return;
+  if (!existsSync(root) || readdirSync(root).every(isScratch)) return;
   throw new PogoError("already-exists", `${root} is not empty`, {
     hint: "clone into another directory: pogo clone URL/NAME DIR",
   });

@@ -1,6 +1,14 @@
 /** A working copy: the directory, its state in `.pogo`, and the lock that writers hold. */
 import { Database } from "bun:sqlite";
-import { mkdirSync, mkdtempSync, realpathSync, renameSync, rmSync, statSync } from "node:fs";
+import {
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  realpathSync,
+  renameSync,
+  rmSync,
+  statSync,
+} from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { PogoError } from "#core/errors.ts";
 import { controlDirectory } from "#core/path.ts";
@@ -85,6 +93,9 @@ export function createWorkspace(
   mkdirSync(root, { recursive: true });
   const real = realpathSync(root);
   const control = join(real, controlDirectory);
+  for (const name of readdirSync(real).filter(isScratch)) {
+    rmSync(join(real, name), { recursive: true, force: true });
+  }
   const scratch = mkdtempSync(`${control}-`);
   try {
     const empty = { ...current, tree: emptyTreeHash };
@@ -109,6 +120,11 @@ export function createWorkspace(
     throw new PogoError("already-exists", `${real} is a working copy already`, { cause });
   }
   return new Workspace(real, State.open(control));
+}
+
+/** Tells a control directory that was being made when its maker was killed. */
+export function isScratch(name: string): boolean {
+  return /^\.pogo-[a-z0-9]{6}$/i.test(name);
 }
 
 // SQLite's own lock works alike on every system and ends with its process.

@@ -10,6 +10,7 @@ import {
 } from "node:fs";
 import { join } from "node:path";
 import { isPogoError } from "#core/errors.ts";
+import { checkEmpty } from "#client/clone.ts";
 import { State } from "#client/state.ts";
 import { checkout } from "#client/working-copy/checkout.ts";
 import { scan } from "#client/working-copy/scan.ts";
@@ -189,3 +190,15 @@ test.skipIf(!isRoot)(
     expect(existsSync(join(root, ".pogo/state.sqlite-wal"))).toBe(false);
   },
 );
+
+test("what a killed init or clone left is taken away by the next", () => {
+  using temporary = temporaryWorkspace();
+  using directory = temporaryDirectory();
+  const left = join(directory.path, ".pogo-a1B2c3");
+  mkdirSync(left);
+  writeFileSync(join(left, "state.sqlite"), "half");
+  checkEmpty(directory.path);
+  const { binding, current } = temporary.workspace.state;
+  using _ = createWorkspace(directory.path, binding, current);
+  expect(readdirSync(directory.path)).toEqual([".pogo"]);
+});
