@@ -46,7 +46,7 @@ async function installEverywhere(directory: string): Promise<void> {
   for (const file of ["package.json", "bun.lock", "tsconfig.json"]) {
     await copyFile(join(root, file), join(directory, file));
   }
-  for (const folder of ["src", "sql"]) {
+  for (const folder of ["src", "sql", "patches"]) {
     await cp(join(root, folder), join(directory, folder), { recursive: true });
   }
   const options = [

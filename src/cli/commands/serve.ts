@@ -69,10 +69,7 @@ function aborted(signal: AbortSignal): Promise<void> {
   });
 }
 
-/**
- * What nobody waits for must not end everybody's calls. postgres.js throws here, in a timer, when
- * its database ends while it has something to write; the queries themselves are told.
- */
+/** A bug that nobody waits for, in a timer for instance, must not end everybody's calls. */
 function reportUncaught(error: Error): void {
   const line = { time: new Date().toISOString(), uncaught: error.stack ?? String(error) };
   writeStderr(`${JSON.stringify(line)}\n`);
