@@ -28,6 +28,9 @@ create table repositories (
   public boolean not null,
   -- A directory may hold names that differ in case alone.
   case_sensitive boolean not null,
+  -- Of the last operation: the end of the chain that they are.
+  operation_number bigint not null default 0,
+  operation_hash bytea not null default decode(repeat('00', 32), 'hex'),
   created_at timestamptz(3) not null default now()
 );
 
@@ -169,13 +172,34 @@ create index bookmarks_change on bookmarks (repository_id, change_id);
 -- goes back through. The request id recognises a request that is sent again.
 create table operations (
   repository_id bigint not null references repositories on delete cascade,
-  operation_id bigint generated always as identity,
+  -- From 1, without gaps, in the order in which they were done.
+  number bigint not null,
   request_id bytea not null,
   user_id bigint not null references users,
+  -- As it was then.
+  user_name text not null,
   kind text not null,
-  before jsonb not null,
-  after jsonb not null,
-  created_at timestamptz(3) not null default now(),
-  primary key (repository_id, operation_id),
+  -- What was asked and answered, in names and numbers of versions.
+  details jsonb not null,
+  -- Every change and bookmark that it moved: from where, and to where.
+  effects jsonb not null,
+  created_at timestamptz(3) not null,
+  -- SHA-256 over the hash of the operation before and all of this row.
+  hash bytea not null,
+  primary key (repository_id, number),
   constraint operations_request unique (repository_id, request_id)
 );
+create index operations_user on operations (repository_id, user_id, number);
+
+create function refuse_rewriting() returns trigger language plpgsql as $$
+begin
+  -- They go with their repository only.
+  if tg_op = 'DELETE' and not exists (
+    select 1 from repositories where repository_id = old.repository_id
+  ) then
+    return old;
+  end if;
+  raise exception 'operations are only ever appended';
+end $$;
+create trigger operations_append_only before update or delete on operations
+  for each row execute function refuse_rewriting();

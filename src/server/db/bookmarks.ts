@@ -1,4 +1,4 @@
-/** Bookmarks: names for changes. */
+/** Bookmarks: names for changes. They are moved by mutations. */
 import type { Queries } from "./connect.ts";
 
 export type BookmarkRow = {
@@ -52,40 +52,4 @@ export async function bookmarksOf(
     where repository_id = ${repositoryId} and change_id = ${changeId}
     order by name`;
   return rows.map((row) => row.name);
-}
-
-/** Creates a bookmark; says no when there is one of that name. */
-export async function insertBookmark(
-  tx: Queries,
-  repositoryId: number,
-  name: string,
-  changeId: number,
-): Promise<boolean> {
-  const rows = await tx`
-    insert into bookmarks (repository_id, name, change_id)
-    values (${repositoryId}, ${name}, ${changeId})
-    on conflict do nothing
-    returning 1`;
-  return rows.length > 0;
-}
-
-/** Points a bookmark at another change. */
-export async function moveBookmark(
-  tx: Queries,
-  repositoryId: number,
-  name: string,
-  changeId: number,
-): Promise<void> {
-  await tx`
-    update bookmarks set change_id = ${changeId}, updated_at = now()
-    where repository_id = ${repositoryId} and name = ${name}`;
-}
-
-/** Deletes a bookmark. */
-export async function deleteBookmark(
-  tx: Queries,
-  repositoryId: number,
-  name: string,
-): Promise<void> {
-  await tx`delete from bookmarks where repository_id = ${repositoryId} and name = ${name}`;
 }

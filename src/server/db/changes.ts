@@ -105,6 +105,17 @@ export async function findVersion(
   return row;
 }
 
+/** Finds a version by the name of its change and its number. */
+export async function findNamedVersion(
+  sql: Queries,
+  repositoryId: number,
+  name: string,
+  number: number,
+): Promise<VersionRow | undefined> {
+  const change = await findChange(sql, repositoryId, name);
+  return change && (await findVersion(sql, repositoryId, change.changeId, number));
+}
+
 /** Finds a later version that the author made with the same contents, as a repeated push would. */
 export async function findTwin(
   sql: Queries,
@@ -216,28 +227,4 @@ export async function insertVersion(
     from unnest(${numberArray(parents.map((parent) => parent.changeId))}::bigint[],
       ${parentIds}::bigint[]) with ordinality parent (change_id, version_id, ordinal)`;
   return row;
-}
-
-/** Makes a version the one that its change is at. */
-export async function moveChange(
-  tx: Queries,
-  repositoryId: number,
-  version: VersionRow,
-): Promise<void> {
-  const { changeId, versionId, generation } = version;
-  await tx`
-    update changes
-    set version_id = ${versionId}, generation = ${generation}, updated_at = now()
-    where repository_id = ${repositoryId} and change_id = ${changeId}`;
-}
-
-/** Hides a change. */
-export async function hideChange(
-  tx: Queries,
-  repositoryId: number,
-  changeId: number,
-): Promise<void> {
-  await tx`
-    update changes set removed_at = now()
-    where repository_id = ${repositoryId} and change_id = ${changeId}`;
 }

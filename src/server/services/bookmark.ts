@@ -13,16 +13,14 @@ import {
 } from "#gen/pogo/v1/bookmark.ts";
 import { requireRead, requireWrite, type Caller } from "../auth.ts";
 import {
-  deleteBookmark as deleteInDatabase,
   findBookmark,
-  insertBookmark,
   listBookmarks as listInDatabase,
-  moveBookmark,
   type BookmarkRow,
 } from "../db/bookmarks.ts";
-import { lockChanges, readChanges, type ChangeRow } from "../db/changes.ts";
+import { findChange, lockChanges, readChanges, type ChangeRow } from "../db/changes.ts";
 import { transaction, type Queries, type Sql } from "../db/connect.ts";
-import { recordOperation } from "../db/operations.ts";
+import { openMutation, type Mutation } from "../db/mutation.ts";
+import type { OperationDetails } from "../db/operations.ts";
 import type { CallHandlers, Parts } from "./calls.ts";
 import { readChangeMessage, readChangeMessages } from "./change-message.ts";
 import { checkRequestId, checkText, recallOperation } from "./requests.ts";
@@ -60,22 +58,19 @@ export async function setBookmark(
     const recalled = await recallOperation(
       tx,
       { repositoryId, requestId: request.requestId, caller: user, kind: "set-bookmark" },
-      ({ before }) => before["bookmark"] === request.name,
+      ({ details }) => details["bookmark"] === request.name,
     );
-    if (recalled) return String(recalled.before["change"] ?? "");
+    if (recalled) return String(recalled.details["previous"]);
     const change = await lockResolved(tx, repositoryId, request.revision);
-    const previous = await point(tx, repositoryId, request, change);
-    if (previous?.changeId !== change.changeId) {
-      await recordOperation(tx, {
-        repositoryId,
-        requestId: request.requestId,
-        userId: user.userId,
-        kind: "set-bookmark",
-        before: { bookmark: request.name, ...stateOf(previous) },
-        after: { bookmark: request.name, change: change.name, changeId: change.changeId },
-      });
+    const mutation = openMutation(tx, repositoryId);
+    const moved = await point({ tx, repositoryId, mutation }, request, change);
+    const previous = moved?.changeName ?? "";
+    if (moved?.changeId !== change.changeId) {
+      const { name: bookmark, requestId } = request;
+      const details = { bookmark, change: change.name, previous };
+      await mutation.record({ requestId, caller: user, kind: "set-bookmark", details });
     }
-    return previous?.changeName ?? "";
+    return previous;
   });
   const row = await findBookmark(sql, repositoryId, request.name);
   return { bookmark: row && (await toMessage(sql, repositoryId, row, user)), previousChange };
@@ -121,9 +116,9 @@ export async function deleteBookmark(
     const recalled = await recallOperation(
       tx,
       { repositoryId, requestId, caller: user, kind },
-      ({ before }) => before["bookmark"] === name,
+      ({ details }) => details["bookmark"] === name,
     );
-    if (recalled) return await recallDeleted(tx, repositoryId, name, recalled.before);
+    if (recalled) return await recallDeleted(tx, repositoryId, name, recalled.details);
     const row = await findBookmark(tx, repositoryId, name, true);
     if (!row) {
       throw new PogoError("not-found", `no bookmark is named ${JSON.stringify(name)}`, {
@@ -131,15 +126,11 @@ export async function deleteBookmark(
       });
     }
     checkExpected(request, row);
-    await deleteInDatabase(tx, repositoryId, name);
-    await recordOperation(tx, {
-      repositoryId,
-      requestId,
-      userId: user.userId,
-      kind,
-      before: { bookmark: name, ...stateOf(row), updatedAt: row.updatedAt.getTime() },
-      after: { bookmark: name },
-    });
+    const mutation = openMutation(tx, repositoryId);
+    await mutation.deleteBookmark(name);
+    const updatedAt = row.updatedAt.getTime();
+    const details = { bookmark: name, change: row.changeName, updatedAt };
+    await mutation.record({ requestId, caller: user, kind, details });
     return row;
   });
   return { bookmark: await toMessage(sql, repositoryId, deleted, user) };
@@ -160,8 +151,7 @@ async function lockResolved(
 
 /** Points the bookmark at the change; says where it pointed before. */
 async function point(
-  tx: Queries,
-  repositoryId: number,
+  { tx, repositoryId, mutation }: { tx: Queries; repositoryId: number; mutation: Mutation },
   request: SetBookmarkRequest,
   { changeId }: ChangeRow,
 ): Promise<BookmarkRow | undefined> {
@@ -169,12 +159,12 @@ async function point(
   let previous = await findBookmark(tx, repositoryId, name, true);
   if (!previous) {
     checkExpected(request, undefined);
-    if (await insertBookmark(tx, repositoryId, name, changeId)) return undefined;
+    if (await mutation.insertBookmark(name, changeId)) return undefined;
     // Somebody created it at this moment.
     previous = await findBookmark(tx, repositoryId, name, true);
   }
   checkExpected(request, previous);
-  if (previous?.changeId !== changeId) await moveBookmark(tx, repositoryId, name, changeId);
+  if (previous?.changeId !== changeId) await mutation.moveBookmark(name, changeId);
   return previous;
 }
 
@@ -194,17 +184,13 @@ async function recallDeleted(
   tx: Queries,
   repositoryId: number,
   name: string,
-  before: { readonly [key: string]: unknown },
+  details: OperationDetails,
 ): Promise<BookmarkRow> {
-  const [change] = await readChanges(tx, repositoryId, [Number(before["changeId"])]);
+  const change = await findChange(tx, repositoryId, String(details["change"]));
   if (!change) throw new Error("the change of a deleted bookmark is gone");
-  const updatedAt = new Date(Number(before["updatedAt"]));
+  const updatedAt = new Date(Number(details["updatedAt"]));
   const { changeId, versionId, name: changeName } = change;
   return { name, changeId, changeName, versionId, updatedAt };
-}
-
-function stateOf(row: BookmarkRow | undefined) {
-  return row ? { change: row.changeName, changeId: row.changeId } : { change: null };
 }
 
 async function toMessage(

@@ -6,15 +6,16 @@ import type {
 } from "#gen/pogo/v1/change.ts";
 import { requireWrite, type Caller } from "../auth.ts";
 import {
+  findNamedVersion,
   insertVersion,
   lockChanges,
-  moveChange,
   readParents,
   readVersion,
   type ChangeRow,
 } from "../db/changes.ts";
 import { transaction, type Queries } from "../db/connect.ts";
-import { recordOperation } from "../db/operations.ts";
+import { openMutation } from "../db/mutation.ts";
+import type { OperationDetails } from "../db/operations.ts";
 import type { CallHandlers, Parts } from "./calls.ts";
 import { readChangeMessage } from "./change-message.ts";
 import { removeChange } from "./remove-change.ts";
@@ -45,16 +46,18 @@ export async function describeChange(
   checkRequestId(requestId);
   checkDescription(description);
   const kind = "describe";
+  const versionOf = async (sql: Queries, { change, version }: OperationDetails) => {
+    const found = await findNamedVersion(sql, repositoryId, String(change), Number(version));
+    if (!found) throw new Error(`version ${String(version)} of ${String(change)} is gone`);
+    return found;
+  };
   const versionId = await transaction(sql, async (tx) => {
     const recalled = await recallOperation(
       tx,
       { repositoryId, requestId, caller: user, kind },
-      async ({ after }) => {
-        const made = await readVersion(tx, repositoryId, Number(after["versionId"]));
-        return made.description === description;
-      },
+      async ({ details }) => (await versionOf(tx, details)).description === description,
     );
-    if (recalled) return Number(recalled.after["versionId"]);
+    if (recalled) return (await versionOf(tx, recalled.details)).versionId;
     const change = await lockResolved(tx, repositoryId, request.revision);
     const current = await readVersion(tx, repositoryId, change.versionId);
     if (current.description === description) return current.versionId;
@@ -66,16 +69,10 @@ export async function describeChange(
       parents: await readParents(tx, repositoryId, current.versionId),
       baseVersionId: current.versionId,
     });
-    await moveChange(tx, repositoryId, version);
-    const state = { change: change.name, changeId: change.changeId };
-    await recordOperation(tx, {
-      repositoryId,
-      requestId,
-      userId: user.userId,
-      kind,
-      before: { ...state, versionId: current.versionId },
-      after: { ...state, versionId: version.versionId, number: version.number },
-    });
+    const mutation = openMutation(tx, repositoryId);
+    await mutation.moveChange(version);
+    const details = { change: change.name, version: version.number };
+    await mutation.record({ requestId, caller: user, kind, details });
     return version.versionId;
   });
   return { change: await readChangeMessage(sql, repositoryId, versionId, user) };

@@ -9,18 +9,17 @@ import { compareNames, emptyTreeHash } from "#core/tree.ts";
 import { CommitOutcome, type CommitRequest, type CommitResponse } from "#gen/pogo/v1/push.ts";
 import { requireWrite, type Caller } from "../auth.ts";
 import {
+  findNamedVersion,
   insertChange,
   insertVersion,
   lockChanges,
-  moveChange,
   readChanges,
   readVersion,
-  type ChangeRow,
-  type VersionRow,
 } from "../db/changes.ts";
 import { transaction, type Queries, type Sql } from "../db/connect.ts";
 import { insertFiles, type FileChange } from "../db/files.ts";
-import { recordOperation } from "../db/operations.ts";
+import { openMutation } from "../db/mutation.ts";
+import type { OperationDetails } from "../db/operations.ts";
 import { findTrees } from "../db/trees.ts";
 import type { Parts } from "./calls.ts";
 import { readChangeMessage } from "./change-message.ts";
@@ -74,16 +73,19 @@ async function recallCommit(sql: Sql, target: Target): Promise<Answer | undefine
   const { repositoryId, caller, request } = target;
   const { requestId } = request;
   const recalled = { repositoryId, requestId, caller, kind: "commit" } as const;
-  const done = await recallOperation(sql, recalled, async ({ before, after }) => {
-    const { tree } = await readVersion(sql, repositoryId, Number(after["versionId"]));
+  const versionOf = async ({ change, version }: OperationDetails) => {
+    const found = await findNamedVersion(sql, repositoryId, String(change), Number(version));
+    if (!found) throw new Error(`version ${String(version)} of ${String(change)} is gone`);
+    return found;
+  };
+  const done = await recallOperation(sql, recalled, async ({ details }) => {
+    const { tree } = await versionOf(details);
     const names = [request.change, request.child];
-    return equalHashes(tree, request.tree) && names.includes(String(before["change"]));
+    return equalHashes(tree, request.tree) && names.includes(String(details["change"]));
   });
   if (!done) return undefined;
-  return {
-    outcome: Number(done.after["outcome"]) as CommitOutcome,
-    versionId: Number(done.after["versionId"]),
-  };
+  const { versionId } = await versionOf(done.details);
+  return { outcome: Number(done.details["outcome"]) as CommitOutcome, versionId };
 }
 
 /** Walks over all that is new and checks it; keeps it unless it is too much. */
@@ -133,39 +135,13 @@ async function write(
     files ??
     diffTrees(treeReader(tx, repositoryId), decision.base?.tree ?? emptyTreeHash, request.tree);
   await insertFiles(tx, repositoryId, version.versionId, difference);
-  if (decision.outcome !== CommitOutcome.COMMIT_OUTCOME_DIVERGED) {
-    await moveChange(tx, repositoryId, version);
-  }
-  await recordCommit(tx, target, decision, version);
-  return { outcome: decision.outcome, versionId: version.versionId };
-}
-
-async function recordCommit(
-  tx: Queries,
-  { repositoryId, caller, request }: Target,
-  { outcome, change, name }: NewVersionDecision,
-  version: VersionRow,
-): Promise<void> {
-  const isNew = version.number === 1;
-  const previous = isNew ? null : previousState(change);
-  await recordOperation(tx, {
-    repositoryId,
-    requestId: request.requestId,
-    userId: caller.userId,
-    kind: "commit",
-    before: { change: name, changeId: version.changeId, versionId: previous },
-    after: {
-      outcome,
-      change: name,
-      changeId: version.changeId,
-      versionId: version.versionId,
-      number: version.number,
-    },
-  });
-}
-
-function previousState(change: ChangeRow | undefined): number | null {
-  return change?.versionId ?? null;
+  const { outcome, name } = decision;
+  const mutation = openMutation(tx, repositoryId);
+  if (outcome !== CommitOutcome.COMMIT_OUTCOME_DIVERGED) await mutation.moveChange(version);
+  const { requestId } = request;
+  const details = { outcome, change: name, version: version.number };
+  await mutation.record({ requestId, caller, kind: "commit", details });
+  return { outcome, versionId: version.versionId };
 }
 
 async function respond(sql: Sql, target: Target, answer: Answer): Promise<CommitResponse> {

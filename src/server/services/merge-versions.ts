@@ -6,10 +6,16 @@ import { mergeVersions } from "#core/merge.ts";
 import { hashKey, type Hash } from "#core/hash.ts";
 import { compareNames, decodeTree, emptyTreeHash } from "#core/tree.ts";
 import type { Caller } from "../auth.ts";
-import { insertChange, insertVersion, moveChange } from "../db/changes.ts";
-import { readVersion, type ParentRow, type VersionRow } from "../db/changes.ts";
+import {
+  insertChange,
+  insertVersion,
+  readVersion,
+  type ParentRow,
+  type VersionRow,
+} from "../db/changes.ts";
 import type { Queries, Sql } from "../db/connect.ts";
 import { insertFiles, type FileChange } from "../db/files.ts";
+import type { Mutation } from "../db/mutation.ts";
 import type { RepositoryRow } from "../db/repositories.ts";
 import { findTrees } from "../db/trees.ts";
 import type { Parts } from "./calls.ts";
@@ -91,7 +97,7 @@ export async function isConflicted(sql: Sql, repositoryId: number, tree: Hash): 
 
 /** Makes a merge a change; nothing when its name is taken. */
 export async function insertMerge(
-  tx: Queries,
+  { tx, mutation }: { tx: Queries; mutation: Mutation },
   merged: Merged,
   change: { repositoryId: number; name: string; caller: Caller; description: string },
 ): Promise<VersionRow | undefined> {
@@ -104,6 +110,6 @@ export async function insertMerge(
   const row = { changeId, tree, description, authorId, parents, baseVersionId };
   const version = await insertVersion(tx, repositoryId, row);
   await insertFiles(tx, repositoryId, version.versionId, files);
-  await moveChange(tx, repositoryId, version);
+  await mutation.moveChange(version);
   return version;
 }

@@ -8,9 +8,15 @@ import type {
   SyncBookmarkRequest,
 } from "#gen/pogo/v1/merge.ts";
 import { requireWrite, type Caller } from "../auth.ts";
-import { findChange, lockChanges, readChanges, type ParentRow } from "../db/changes.ts";
+import {
+  findChange,
+  findNamedVersion,
+  lockChanges,
+  readChanges,
+  type ParentRow,
+} from "../db/changes.ts";
 import { transaction, type Queries, type Sql } from "../db/connect.ts";
-import { recordOperation } from "../db/operations.ts";
+import { openMutation } from "../db/mutation.ts";
 import type { CallHandlers, Parts } from "./calls.ts";
 import { readChangeMessage } from "./change-message.ts";
 import { insertMerge, mergeParents, type Merged } from "./merge-versions.ts";
@@ -82,14 +88,14 @@ function checkMerge({ requestId, revisions, description, change }: MergeChangesR
 async function recallMerge(sql: Sql, target: Target): Promise<Answer | undefined> {
   const { repositoryId, caller, request } = target;
   const { requestId } = request;
-  const done = await recallOperation(
-    sql,
-    { repositoryId, requestId, caller, kind },
-    (operation) => {
-      return operation.before["change"] === request.change;
-    },
-  );
-  return done?.after as Answer | undefined;
+  const asked = { repositoryId, requestId, caller, kind } as const;
+  const done = await recallOperation(sql, asked, ({ details }) => {
+    return details["change"] === request.change;
+  });
+  if (!done) return undefined;
+  const made = await findNamedVersion(sql, repositoryId, request.change, 1);
+  if (!made) throw new Error(`change ${request.change} is gone`);
+  return { versionId: made.versionId, conflicts: done.details["conflicts"] as string[] };
 }
 
 async function resolveParents(
@@ -117,19 +123,15 @@ async function write(tx: Queries, target: Target, merged: Merged): Promise<Answe
   const parents = await readChanges(tx, repositoryId, ids);
   if (parents.some(({ isRemoved }) => isRemoved)) return undefined;
   const { change: name, description } = request;
-  const version = await insertMerge(tx, merged, { repositoryId, name, caller, description });
+  const mutation = openMutation(tx, repositoryId);
+  const created = { repositoryId, name, caller, description };
+  const version = await insertMerge({ tx, mutation }, merged, created);
   if (!version) return undefined;
-  const { versionId, changeId } = version;
-  const answer = { versionId, conflicts: merged.conflicts };
-  await recordOperation(tx, {
-    repositoryId,
-    requestId: request.requestId,
-    userId: caller.userId,
-    kind,
-    before: { change: name, changeId, versionId: null },
-    after: { change: name, changeId, number: version.number, ...answer },
-  });
-  return answer;
+  const { conflicts } = merged;
+  const { requestId } = request;
+  const details = { change: name, version: version.number, conflicts };
+  await mutation.record({ requestId, caller, kind, details });
+  return { versionId: version.versionId, conflicts };
 }
 
 async function respond(

@@ -5,16 +5,16 @@
  */
 import { PogoError } from "#core/errors.ts";
 import { pageMax } from "#core/limits.ts";
+import type { ChangeEffect } from "#core/operation.ts";
 import { emptyTreeHash } from "#core/tree.ts";
 import type { RemoveChangeRequest, RemoveChangeResponse } from "#gen/pogo/v1/change.ts";
 import { Change } from "#gen/pogo/v1/common.ts";
 import { requireWrite, type Caller } from "../auth.ts";
-import { bookmarksOf, deleteBookmark, moveBookmark } from "../db/bookmarks.ts";
+import { bookmarksOf } from "../db/bookmarks.ts";
 import {
-  hideChange,
+  findNamedVersion,
   insertVersion,
   lockChanges,
-  moveChange,
   readChanges,
   readChildren,
   readParents,
@@ -25,7 +25,7 @@ import {
 } from "../db/changes.ts";
 import { transaction, type Queries, type Sql } from "../db/connect.ts";
 import { insertFiles, type FileChange } from "../db/files.ts";
-import { recordOperation } from "../db/operations.ts";
+import { openMutation } from "../db/mutation.ts";
 import type { Parts } from "./calls.ts";
 import { readChangeMessage, readChangeMessages } from "./change-message.ts";
 import { replaceParent, visibleParents } from "./parents.ts";
@@ -36,7 +36,12 @@ import { diffTrees, treeReader } from "./tree-walk.ts";
 type Plan = { change: ChangeRow; parents: ParentRow[]; children: ChildPlan[] };
 type ChildPlan = { current: VersionRow; parents: ParentRow[]; base: VersionRow | undefined };
 type Removed = { versionId: number; childVersionIds: number[]; bookmarks: string[] };
-type Target = { repositoryId: number; caller: Caller; requestId: Uint8Array };
+type Target = {
+  repositoryId: number;
+  caller: Caller;
+  requestId: Uint8Array;
+  revision: string;
+};
 
 const kind = "remove-change";
 const attemptsMax = 10;
@@ -52,20 +57,44 @@ export async function removeChange(
   const { repository, caller: user } = await requireWrite(sql, caller, request.repository);
   const { repositoryId } = repository;
   const requestId = checkRequestId(request.requestId);
-  const target: Target = { repositoryId, caller: user, requestId };
+  const { revision } = request;
+  const target: Target = { repositoryId, caller: user, requestId, revision };
   for (let attempt = 1; attempt <= attemptsMax; attempt++) {
-    const recalled = await recallOperation(sql, { repositoryId, requestId, caller: user, kind });
-    if (recalled) return await respond(sql, target, recalled.after as unknown as Removed);
-    const { changeId } = await resolveChange(sql, repositoryId, request.revision);
+    const recalled = await recallRemoval(sql, target);
+    if (recalled) return await respond(sql, target, recalled);
+    const { changeId } = await resolveChange(sql, repositoryId, revision);
     const plan = await planRemoval(sql, repositoryId, changeId);
     const files: FileChange[][] = [];
     for (const child of plan.children) files.push(await walkDifference(sql, repositoryId, child));
     const removed = await transaction(sql, (tx) => remove(tx, target, plan, files));
     if (removed) return await respond(sql, target, removed);
   }
-  throw new PogoError("conflict", `change ${request.revision} is being built on all the time`, {
+  throw new PogoError("conflict", `change ${revision} is being built on all the time`, {
     hint: "run the command again",
   });
+}
+
+async function recallRemoval(sql: Sql, target: Target): Promise<Removed | undefined> {
+  const { repositoryId, caller, requestId, revision } = target;
+  const asked = { repositoryId, requestId, caller, kind } as const;
+  const done = await recallOperation(sql, asked, ({ details }) => {
+    return details["revision"] === revision;
+  });
+  if (!done) return undefined;
+  const versionIdOf = async ({ change, after }: ChangeEffect) => {
+    const version = await findNamedVersion(sql, repositoryId, change, after.version);
+    if (!version) throw new Error(`version ${after.version} of ${change} is gone`);
+    return version.versionId;
+  };
+  const { changes, bookmarks } = done.effects;
+  const hidden = changes.find(({ after }) => after.hidden);
+  if (!hidden) throw new Error("a removal hid nothing");
+  const childVersionIds: number[] = [];
+  for (const effect of changes) {
+    if (effect !== hidden) childVersionIds.push(await versionIdOf(effect));
+  }
+  const versionId = await versionIdOf(hidden);
+  return { versionId, childVersionIds, bookmarks: bookmarks.map(({ bookmark }) => bookmark) };
 }
 
 async function planRemoval(sql: Queries, repositoryId: number, changeId: number): Promise<Plan> {
@@ -104,7 +133,7 @@ async function remove(
   plan: Plan,
   files: FileChange[][],
 ): Promise<Removed | undefined> {
-  const { repositoryId, caller } = target;
+  const { repositoryId, caller, requestId, revision } = target;
   const { change, parents, children } = plan;
   const involved = [change, ...parents, ...children.map((child) => child.current)];
   const ids = involved.map(({ changeId }) => changeId);
@@ -112,7 +141,8 @@ async function remove(
   const now = await planRemoval(tx, repositoryId, change.changeId);
   if (!Bun.deepEquals(now, plan)) return undefined;
 
-  await hideChange(tx, repositoryId, change.changeId);
+  const mutation = openMutation(tx, repositoryId);
+  await mutation.hideChange(change.changeId);
   const moved: VersionRow[] = [];
   for (const [index, { current, parents, base }] of children.entries()) {
     const version = await insertVersion(tx, repositoryId, {
@@ -124,41 +154,20 @@ async function remove(
       baseVersionId: base?.versionId,
     });
     // It may be nearer to the root now; its descendants stay younger than it.
-    await moveChange(tx, repositoryId, version);
+    await mutation.moveChange(version);
     await insertFiles(tx, repositoryId, version.versionId, files[index] ?? []);
     moved.push(version);
   }
   const bookmarks = await bookmarksOf(tx, repositoryId, change.changeId);
   for (const bookmark of bookmarks) {
     const [first] = parents;
-    if (first) await moveBookmark(tx, repositoryId, bookmark, first.changeId);
-    else await deleteBookmark(tx, repositoryId, bookmark);
+    if (first) await mutation.moveBookmark(bookmark, first.changeId);
+    else await mutation.deleteBookmark(bookmark);
   }
-  return await record(tx, target, plan, moved, bookmarks);
-}
-
-async function record(
-  tx: Queries,
-  { repositoryId, caller, requestId }: Target,
-  { change, children }: Plan,
-  moved: VersionRow[],
-  bookmarks: string[],
-): Promise<Removed> {
-  const state = { change: change.name, changeId: change.changeId, bookmarks };
-  const removed = {
-    versionId: change.versionId,
-    childVersionIds: moved.map((version) => version.versionId),
-    bookmarks,
-  };
-  await recordOperation(tx, {
-    repositoryId,
-    requestId,
-    userId: caller.userId,
-    kind,
-    before: { ...state, childVersionIds: children.map((child) => child.current.versionId) },
-    after: { ...state, ...removed },
-  });
-  return removed;
+  const details = { revision, change: change.name };
+  await mutation.record({ requestId, caller, kind, details });
+  const childVersionIds = moved.map((version) => version.versionId);
+  return { versionId: change.versionId, childVersionIds, bookmarks };
 }
 
 async function respond(

@@ -15,7 +15,7 @@ import type {
 } from "#gen/pogo/v1/repository.ts";
 import { requireAdmin, requireRead, requireUser, type Caller } from "../auth.ts";
 import { transaction } from "../db/connect.ts";
-import { recordOperation } from "../db/operations.ts";
+import { openMutation } from "../db/mutation.ts";
 import {
   allowCaseCollisions as allowInDatabase,
   createRepository as createInDatabase,
@@ -64,14 +64,8 @@ export async function createRepository(
       creatorId,
     });
     if (!created) return undefined;
-    await recordOperation(tx, {
-      repositoryId: created.repositoryId,
-      requestId,
-      userId: creatorId,
-      kind,
-      before: {},
-      after: { name, public: isPublic, caseSensitive },
-    });
+    const details = { name, public: isPublic, caseSensitive };
+    await openMutation(tx, created.repositoryId).record({ requestId, caller: user, kind, details });
     return created;
   });
   if (row) return { repository: toMessage(row) };
@@ -122,14 +116,7 @@ export async function allowCaseCollisions(
   await transaction(sql, async (tx) => {
     if (await recallOperation(tx, { repositoryId, requestId, caller: user, kind })) return;
     if (!(await allowInDatabase(tx, repositoryId))) return;
-    await recordOperation(tx, {
-      repositoryId,
-      requestId,
-      userId: user.userId,
-      kind,
-      before: { caseSensitive: false },
-      after: { caseSensitive: true },
-    });
+    await openMutation(tx, repositoryId).record({ requestId, caller: user, kind, details: {} });
   });
   return { repository: toMessage({ ...repository, caseSensitive: true }) };
 }

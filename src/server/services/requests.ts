@@ -4,9 +4,7 @@ import { hashBytes, type Hash } from "#core/hash.ts";
 import { descriptionBytesMax, hashesPerRequestMax } from "#core/limits.ts";
 import type { Caller } from "../auth.ts";
 import type { Queries } from "../db/connect.ts";
-import { findOperation, type OperationKind, type OperationState } from "../db/operations.ts";
-
-type DoneOperation = { before: OperationState; after: OperationState };
+import { findOperation, type DoneOperation, type OperationKind } from "../db/operations.ts";
 
 /** Refuses what is not a hash. */
 export function checkHash(hash: Uint8Array): Hash {

@@ -12,10 +12,16 @@ import {
   type SyncBookmarkResponse,
 } from "#gen/pogo/v1/merge.ts";
 import { requireWrite, type Caller } from "../auth.ts";
-import { findBookmark, insertBookmark, moveBookmark, type BookmarkRow } from "../db/bookmarks.ts";
-import { lockChanges, readChanges, readVersion, type ChangeRow } from "../db/changes.ts";
+import { findBookmark, type BookmarkRow } from "../db/bookmarks.ts";
+import {
+  findNamedVersion,
+  lockChanges,
+  readChanges,
+  readVersion,
+  type ChangeRow,
+} from "../db/changes.ts";
 import { transaction, type Queries, type Sql } from "../db/connect.ts";
-import { recordOperation } from "../db/operations.ts";
+import { openMutation } from "../db/mutation.ts";
 import type { RepositoryRow } from "../db/repositories.ts";
 import type { Parts } from "./calls.ts";
 import { readChangeMessage } from "./change-message.ts";
@@ -84,15 +90,10 @@ export async function syncBookmark(
 
 async function sync(parts: Parts, target: Target): Promise<Answer> {
   const { sql } = parts;
-  const { repository, caller, request } = target;
-  const { repositoryId } = repository;
-  const { requestId } = request;
+  const { request } = target;
   for (let attempt = 1; attempt <= attemptsMax; attempt++) {
-    const asked = { repositoryId, requestId, caller, kind } as const;
-    const recalled = await recallOperation(sql, asked, ({ before }) => {
-      return before["bookmark"] === request.bookmark;
-    });
-    if (recalled) return recalled.after as unknown as Answer;
+    const recalled = await recallSync(sql, target);
+    if (recalled) return recalled;
     const decision = await decide(sql, target);
     const found = settled(decision);
     if (found) return found;
@@ -103,6 +104,25 @@ async function sync(parts: Parts, target: Target): Promise<Answer> {
   throw new PogoError("unavailable", `bookmark ${request.bookmark} is moving all the time`, {
     hint: "run the command again",
   });
+}
+
+async function recallSync(sql: Sql, target: Target): Promise<Answer | undefined> {
+  const { repository, caller, request } = target;
+  const { repositoryId } = repository;
+  const { requestId } = request;
+  const asked = { repositoryId, requestId, caller, kind } as const;
+  const done = await recallOperation(sql, asked, ({ details }) => {
+    return details["bookmark"] === request.bookmark;
+  });
+  if (!done) return undefined;
+  const { change, version, outcome, conflicts } = done.details;
+  const made = await findNamedVersion(sql, repositoryId, String(change), Number(version));
+  if (!made) throw new Error(`version ${String(version)} of ${String(change)} is gone`);
+  return {
+    outcome: Number(outcome) as SyncOutcome,
+    versionId: made.versionId,
+    conflicts: conflicts as string[],
+  };
 }
 
 async function decide(sql: Sql, { repository, request }: Target): Promise<Decision> {
@@ -167,13 +187,14 @@ async function write(
   const locked = await findBookmark(tx, repositoryId, request.bookmark, true);
   if (locked?.changeId !== bookmark?.changeId) return undefined;
 
+  const mutation = openMutation(tx, repositoryId);
   let { outcome } = decision;
-  let to: { changeId: number; versionId: number; name: string } = change;
+  let to: { versionId: number; changeId: number; name: string } = change;
   if (merged) {
     const description =
       request.description || `merge ${change.name.slice(0, 8)} into ${request.bookmark}`;
     const created = { repositoryId, name: request.change, caller, description };
-    const version = await insertMerge(tx, merged, created);
+    const version = await insertMerge({ tx, mutation }, merged, created);
     if (!version) {
       throw new PogoError("already-exists", `there is a change named ${request.change} already`);
     }
@@ -181,23 +202,15 @@ async function write(
     if (merged.isConflicted) outcome = SyncOutcome.SYNC_OUTCOME_CONFLICTED;
   }
   if (!bookmark) {
-    if (!(await insertBookmark(tx, repositoryId, request.bookmark, to.changeId))) return undefined;
+    if (!(await mutation.insertBookmark(request.bookmark, to.changeId))) return undefined;
   } else if (outcome !== SyncOutcome.SYNC_OUTCOME_CONFLICTED) {
-    await moveBookmark(tx, repositoryId, request.bookmark, to.changeId);
+    await mutation.moveBookmark(request.bookmark, to.changeId);
   }
-  const answer = { outcome, versionId: to.versionId, conflicts: merged?.conflicts ?? [] };
-  const { bookmark: name, requestId } = request;
-  await recordOperation(tx, {
-    repositoryId,
-    requestId,
-    userId: caller.userId,
-    kind,
-    before: {
-      bookmark: name,
-      change: bookmark?.changeName ?? null,
-      changeId: bookmark?.changeId ?? null,
-    },
-    after: { bookmark: name, change: to.name, changeId: to.changeId, ...answer },
-  });
-  return answer;
+  const { versionId, name } = to;
+  const { number: version } = await readVersion(tx, repositoryId, versionId);
+  const conflicts = merged?.conflicts ?? [];
+  const { bookmark: synced, requestId } = request;
+  const details = { bookmark: synced, change: name, version, outcome, conflicts };
+  await mutation.record({ requestId, caller, kind, details });
+  return { outcome, versionId, conflicts };
 }

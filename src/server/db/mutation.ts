@@ -1,0 +1,117 @@
+/**
+ * The only way to move changes and bookmarks: what it does to them it writes down, so that the
+ * operation which did it can be shown, undone, and never forget anything.
+ */
+import type { BookmarkEffect, ChangeEffect, ChangeState } from "#core/operation.ts";
+import type { VersionRow } from "./changes.ts";
+import type { Queries } from "./connect.ts";
+import { appendOperation, type OperationDetails, type OperationKind } from "./operations.ts";
+
+export type Mutation = {
+  /** Makes a version the one that its change is at; the change is visible then. */
+  moveChange(version: VersionRow): Promise<void>;
+  hideChange(changeId: number): Promise<void>;
+  showChange(changeId: number): Promise<void>;
+  /** Creates a bookmark; says no when there is one of that name. */
+  insertBookmark(name: string, changeId: number): Promise<boolean>;
+  moveBookmark(name: string, changeId: number): Promise<void>;
+  deleteBookmark(name: string): Promise<void>;
+  /** Appends the operation that all of it was. Nothing comes after; says its number. */
+  record(operation: RecordedOperation): Promise<number>;
+};
+
+export type RecordedOperation = {
+  requestId: Uint8Array;
+  caller: { userId: number; userName: string };
+  kind: OperationKind;
+  details: OperationDetails;
+};
+
+type MovedChange = { name: string; numberBefore: number | null; wasHidden: boolean };
+
+/** Begins a mutation of a repository. Whoever moves a change or a bookmark has locked it. */
+export function openMutation(tx: Queries, repositoryId: number): Mutation {
+  const changes = new Map<string, ChangeEffect>();
+  const bookmarks = new Map<string, BookmarkEffect>();
+
+  function noteChange(moved: MovedChange | undefined, after: Partial<ChangeState>): void {
+    if (!moved) throw new Error("a change that is moved is gone");
+    const { name, numberBefore, wasHidden } = moved;
+    const before = numberBefore === null ? null : { version: numberBefore, hidden: wasHidden };
+    const now = { version: numberBefore ?? 0, hidden: wasHidden, ...after };
+    const first = changes.get(name)?.before;
+    changes.set(name, { change: name, before: first === undefined ? before : first, after: now });
+  }
+
+  function noteBookmark(bookmark: string, before: string | null, after: string | null): void {
+    const first = bookmarks.get(bookmark)?.before;
+    bookmarks.set(bookmark, { bookmark, before: first === undefined ? before : first, after });
+  }
+
+  async function setHidden(changeId: number, hidden: boolean): Promise<void> {
+    const [moved] = await tx<MovedChange[]>`
+      update changes c set removed_at = ${hidden ? tx`now()` : null}
+      from changes old
+      join versions v on v.repository_id = old.repository_id and v.version_id = old.version_id
+      where old.repository_id = ${repositoryId} and old.change_id = ${changeId}
+        and c.repository_id = ${repositoryId} and c.change_id = ${changeId}
+      returning c.name, v.number as number_before, old.removed_at is not null as was_hidden`;
+    noteChange(moved, { hidden });
+  }
+
+  return {
+    async moveChange({ changeId, versionId, number, generation }) {
+      const [moved] = await tx<MovedChange[]>`
+        update changes c
+        set version_id = ${versionId}, generation = ${generation}, updated_at = now(),
+          removed_at = null
+        from changes old
+        left join versions v
+          on v.repository_id = old.repository_id and v.version_id = old.version_id
+        where old.repository_id = ${repositoryId} and old.change_id = ${changeId}
+          and c.repository_id = ${repositoryId} and c.change_id = ${changeId}
+        returning c.name, v.number as number_before, old.removed_at is not null as was_hidden`;
+      noteChange(moved, { version: number, hidden: false });
+    },
+    hideChange: (changeId) => setHidden(changeId, true),
+    showChange: (changeId) => setHidden(changeId, false),
+    async insertBookmark(name, changeId) {
+      const [row] = await tx<{ changeName: string }[]>`
+        insert into bookmarks (repository_id, name, change_id)
+        values (${repositoryId}, ${name}, ${changeId})
+        on conflict do nothing
+        returning (select name from changes
+          where repository_id = ${repositoryId} and change_id = ${changeId}) as change_name`;
+      if (!row) return false;
+      noteBookmark(name, null, row.changeName);
+      return true;
+    },
+    async moveBookmark(name, changeId) {
+      const [row] = await tx<{ nameBefore: string; nameAfter: string }[]>`
+        update bookmarks b set change_id = ${changeId}, updated_at = now()
+        from bookmarks old
+        join changes was
+          on was.repository_id = old.repository_id and was.change_id = old.change_id
+        where old.repository_id = ${repositoryId} and old.name = ${name}
+          and b.repository_id = ${repositoryId} and b.name = ${name}
+        returning was.name as name_before, (select name from changes
+          where repository_id = ${repositoryId} and change_id = ${changeId}) as name_after`;
+      if (!row) throw new Error(`bookmark ${name} is gone`);
+      noteBookmark(name, row.nameBefore, row.nameAfter);
+    },
+    async deleteBookmark(name) {
+      const [row] = await tx<{ nameBefore: string }[]>`
+        delete from bookmarks b using changes was
+        where b.repository_id = ${repositoryId} and b.name = ${name}
+          and was.repository_id = b.repository_id and was.change_id = b.change_id
+        returning was.name as name_before`;
+      if (!row) throw new Error(`bookmark ${name} is gone`);
+      noteBookmark(name, row.nameBefore, null);
+    },
+    async record({ requestId, caller: { userId, userName }, kind, details }) {
+      const effects = { changes: [...changes.values()], bookmarks: [...bookmarks.values()] };
+      const operation = { requestId, userId, userName, kind, details, effects };
+      return await appendOperation(tx, repositoryId, operation);
+    },
+  };
+}
