@@ -30,6 +30,16 @@ export async function run(command: string[], options: RunOptions): Promise<Sampl
   return { seconds, memoryBytes: child.resourceUsage()?.maxRSS ?? 0 };
 }
 
+/** Runs a command that may fail; says whether it did not. */
+export async function succeeds(command: string[], options: RunOptions): Promise<boolean> {
+  const child = Bun.spawn(command, {
+    cwd: options.cwd,
+    env: { ...process.env, ...options.environment },
+    stdio: ["ignore", "ignore", "ignore"],
+  });
+  return (await child.exited) === 0;
+}
+
 /** Runs commands one after another as one job. */
 export async function runAll(commands: string[][], options: RunOptions): Promise<Sample> {
   const total: Sample = { seconds: 0, memoryBytes: 0 };

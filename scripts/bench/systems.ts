@@ -3,7 +3,7 @@ import { mkdirSync, rmSync } from "node:fs";
 import { connect, createServer, type AddressInfo } from "node:net";
 import { join } from "node:path";
 
-import { peakMemoryBytes, run, runAll, type Sample } from "./measure.ts";
+import { peakMemoryBytes, run, runAll, succeeds, type Sample } from "./measure.ts";
 
 export type Jobs = {
   publish: Sample;
@@ -21,6 +21,8 @@ export type System = {
   edit(work: string): Promise<Sample>;
   status(work: string): Promise<Sample>;
   clone(to: string): Promise<Sample>;
+  /** Brings what is in `work` into the branch that all share; says no when it lost the race. */
+  land(work: string): Promise<boolean>;
   /** Peak memory of the server since it started, where one process is the server. */
   serverMemoryBytes(): number | undefined;
   close(): Promise<void>;
@@ -84,6 +86,15 @@ export async function git(directory: string): Promise<System> {
       commands(work, ["commit", "-q", "-a", "-m", "edit"], ["push", "-q", "origin", "main"]),
     status: (work) => commands(work, ["status"]),
     clone: (to) => commands(directory, ["clone", "-q", url, to]),
+    land: async (work) => {
+      const attempt = (...words: string[]) =>
+        succeeds(["git", ...words], { cwd: work, environment: gitEnvironment });
+      // What is committed already lost a race: it goes on from what won.
+      if (!(await attempt("commit", "-q", "-a", "-m", "land"))) {
+        await commands(work, ["pull", "-q", "--no-rebase", "--no-edit", "origin", "main"]);
+      }
+      return await attempt("push", "-q", "origin", "main");
+    },
     serverMemoryBytes: () => undefined,
     close: () => stop(daemon),
   };
@@ -125,6 +136,10 @@ export async function svn(directory: string): Promise<System> {
     edit: (work) => commands(work, ["commit", "-q", "-m", "edit"]),
     status: (work) => commands(work, ["status"]),
     clone: (to) => commands(directory, ["checkout", "-q", url, to]),
+    land: async (work) => {
+      await commands(work, ["update"], ["commit", "-q", "-m", "land"]);
+      return true;
+    },
     serverMemoryBytes: () => peakMemoryBytes(server.pid),
     close: () => stop(server),
   };
@@ -169,6 +184,10 @@ export async function pogo(
     edit: (work) => commands(work, ["push", "-q", "-m", "edit"]),
     status: (work) => commands(work, ["status"]),
     clone: (to) => commands(directory, ["clone", "-q", `${url}/repo`, to]),
+    land: async (work) => {
+      await commands(work, ["sync", "-q"]);
+      return true;
+    },
     serverMemoryBytes: () => peakMemoryBytes(server.pid),
     close: () => stop(server),
   };
