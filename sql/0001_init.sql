@@ -116,6 +116,8 @@ create table versions (
   -- the same, else the first parent; null is the empty snapshot. Rows follow the edit that way,
   -- however often a large change is pushed.
   base_version_id bigint,
+  -- It was pushed when the change had moved on already: the change was never at it.
+  diverged boolean not null default false,
   created_at timestamptz(3) not null default now(),
   primary key (repository_id, version_id),
   unique (repository_id, change_id, number),
@@ -190,6 +192,9 @@ create table operations (
   constraint operations_request unique (repository_id, request_id)
 );
 create index operations_user on operations (repository_id, user_id, number);
+-- What undoes other operations says whether they are in force.
+create index operations_reversals on operations (repository_id, number)
+  where kind in ('undo', 'redo');
 
 create function refuse_rewriting() returns trigger language plpgsql as $$
 begin

@@ -15,6 +15,13 @@ import {
   type MergeChangesResponse,
   type SyncBookmarkResponse,
 } from "#gen/pogo/v1/merge.ts";
+import {
+  OperationServiceService as Operations,
+  type ListOperationsResponse,
+  type RedoOperationResponse,
+  type RestoreOperationResponse,
+  type UndoOperationResponse,
+} from "#gen/pogo/v1/operation.ts";
 import { PullServiceService as Pull } from "#gen/pogo/v1/pull.ts";
 import {
   CommitOutcome,
@@ -22,7 +29,11 @@ import {
   type CommitRequest,
   type CommitResponse,
 } from "#gen/pogo/v1/push.ts";
-import { QueryServiceService as Query, type GetEntryResponse } from "#gen/pogo/v1/query.ts";
+import {
+  QueryServiceService as Query,
+  type GetEntryResponse,
+  type Version,
+} from "#gen/pogo/v1/query.ts";
 import { RepositoryServiceService as Repositories } from "#gen/pogo/v1/repository.ts";
 import type { Repository } from "#gen/pogo/v1/repository.ts";
 import { fromParts, toParts, type Blob } from "#rpc/blobs.ts";
@@ -116,6 +127,16 @@ export function openRemote(channel: Channel, repository: string, signal?: AbortS
     }
   }
 
+  async function* listVersions(revision: string, limit: number): AsyncGenerator<Version> {
+    const request = { repository, revision, limit };
+    for await (const page of channel.serverStream(Query.listVersions, request, settings)) {
+      for (const version of page.versions) {
+        checkChange(version.change);
+        yield version;
+      }
+    }
+  }
+
   return {
     repository,
     findMissing,
@@ -123,6 +144,7 @@ export function openRemote(channel: Channel, repository: string, signal?: AbortS
     getChange,
     listChanges,
     listBookmarks,
+    listVersions,
     putObjects: (blobs: AsyncIterable<Blob> | Iterable<Blob>) =>
       channel.clientStream(Push.putObjects, withRepository(blobs), settings),
     putTrees: (blobs: AsyncIterable<Blob> | Iterable<Blob>) =>
@@ -180,6 +202,29 @@ export function openRemote(channel: Channel, repository: string, signal?: AbortS
     deleteBookmark: (name: string, expectedChange?: string) => {
       const request = { repository, requestId: newRequestId(), name, expectedChange };
       return channel.unary(Bookmarks.deleteBookmark, request, settings);
+    },
+    listOperations: (query: {
+      from: number;
+      limit: number;
+    }): AsyncGenerator<ListOperationsResponse> =>
+      channel.serverStream(Operations.listOperations, { repository, ...query }, settings),
+    undoOperation: (request: {
+      requestId: Uint8Array;
+      number: number;
+      ageMsMax?: number | undefined;
+    }): Promise<UndoOperationResponse> =>
+      channel.unary(Operations.undoOperation, { repository, ...request }, settings),
+    redoOperation: (request: {
+      requestId: Uint8Array;
+      ageMsMax?: number | undefined;
+    }): Promise<RedoOperationResponse> =>
+      channel.unary(Operations.redoOperation, { repository, ...request }, settings),
+    restoreOperation: (request: {
+      requestId: Uint8Array;
+      number: number;
+    }): Promise<RestoreOperationResponse> => {
+      const timed = { ...settings, deadlineMs: commitDeadlineMs };
+      return channel.unary(Operations.restoreOperation, { repository, ...request }, timed);
     },
     getRepository: async (): Promise<Repository> => {
       const request = { name: repository };

@@ -7,6 +7,7 @@ import { AuthServiceService } from "#gen/pogo/v1/auth.ts";
 import { BookmarkServiceService } from "#gen/pogo/v1/bookmark.ts";
 import { ChangeServiceService } from "#gen/pogo/v1/change.ts";
 import { MergeServiceService } from "#gen/pogo/v1/merge.ts";
+import { OperationServiceService } from "#gen/pogo/v1/operation.ts";
 import { PullServiceService } from "#gen/pogo/v1/pull.ts";
 import { PushServiceService } from "#gen/pogo/v1/push.ts";
 import { QueryServiceService } from "#gen/pogo/v1/query.ts";
@@ -21,6 +22,7 @@ import { bookmarkService } from "./services/bookmark.ts";
 import { authenticated, type Parts } from "./services/calls.ts";
 import { changeService } from "./services/change.ts";
 import { mergeService } from "./services/merge.ts";
+import { operationService } from "./services/operation.ts";
 import { pullService } from "./services/pull.ts";
 import { pushService } from "./services/push.ts";
 import { queryService } from "./services/query.ts";
@@ -160,5 +162,6 @@ function openServices(parts: Parts, observe: CallObserver): Service[] {
     { definition: MergeServiceService, implementation: mergeService(parts, calls) },
     { definition: ChangeServiceService, implementation: changeService(parts, calls) },
     { definition: BookmarkServiceService, implementation: bookmarkService(parts, calls) },
+    { definition: OperationServiceService, implementation: operationService(parts, calls) },
   ];
 }

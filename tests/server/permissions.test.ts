@@ -4,6 +4,7 @@ import { newRequestId } from "#client/remote.ts";
 import { AuthServiceService as Auth } from "#gen/pogo/v1/auth.ts";
 import { BookmarkServiceService as Bookmarks } from "#gen/pogo/v1/bookmark.ts";
 import { ChangeServiceService as Changes } from "#gen/pogo/v1/change.ts";
+import { OperationServiceService as Operations } from "#gen/pogo/v1/operation.ts";
 import { PullServiceService as Pull } from "#gen/pogo/v1/pull.ts";
 import { PushServiceService as Push } from "#gen/pogo/v1/push.ts";
 import { QueryServiceService as Query } from "#gen/pogo/v1/query.ts";
@@ -49,6 +50,14 @@ const reads: Record<string, Ask> = {
     Array.fromAsync(channel.serverStream(Pull.getObjects, { repository, hashes: [] })),
   listBookmarks: (channel, repository) =>
     channel.unary(Bookmarks.listBookmarks, { repository, after: "" }),
+  listVersions: (channel, repository) => {
+    const request = { repository, revision: "main", limit: 0 };
+    return Array.fromAsync(channel.serverStream(Query.listVersions, request));
+  },
+  listOperations: (channel, repository) => {
+    const request = { repository, from: 0, limit: 0 };
+    return Array.fromAsync(channel.serverStream(Operations.listOperations, request));
+  },
 };
 
 const writes: Record<string, Ask> = {
@@ -76,6 +85,16 @@ const writes: Record<string, Ask> = {
   removeChange: (channel, repository) => {
     const request = { repository, requestId: newRequestId(), revision: "main" };
     return channel.unary(Changes.removeChange, request);
+  },
+  undoOperation: (channel, repository) => {
+    const request = { repository, requestId: newRequestId(), number: 0 };
+    return channel.unary(Operations.undoOperation, request);
+  },
+  redoOperation: (channel, repository) =>
+    channel.unary(Operations.redoOperation, { repository, requestId: newRequestId() }),
+  restoreOperation: (channel, repository) => {
+    const request = { repository, requestId: newRequestId(), number: 1 };
+    return channel.unary(Operations.restoreOperation, request);
   },
 };
 
@@ -163,7 +182,7 @@ describe.each(engines)("%s", (engine) => {
 
   test("every call of every service is in one of these tables", () => {
     const tested = [reads, writes, personal].flatMap((table) => Object.keys(table));
-    const services = [Auth, Bookmarks, Changes, Pull, Push, Query, Repositories];
+    const services = [Auth, Bookmarks, Changes, Operations, Pull, Push, Query, Repositories];
     const all = services.flatMap((service) => Object.keys(service));
     expect([...tested, "listRepositories"].sort()).toEqual(all.sort());
   });

@@ -54,6 +54,7 @@ export const honestChange: Change = {
   fileCount: 2,
   byteCount: 6,
   versionAuthor: "",
+  hidden: false,
 };
 
 /** An honest script. */
@@ -128,6 +129,9 @@ export async function startHostileServer(): Promise<HostileServer> {
       change: state.script.change(revision),
       entry: { $case: "entryTree", value: state.script.entry() },
     })),
+    listVersions: serverStream(async function* () {
+      throw new PogoError("denied", "not in this test");
+    }),
   };
   const pull: PullServiceServer = {
     getTrees: serverStream(async function* ({ root: hash }) {

@@ -1,5 +1,5 @@
 /** Bookmarks: names for changes. They are moved by mutations. */
-import type { Queries } from "./connect.ts";
+import { textArray, type Queries } from "./connect.ts";
 
 export type BookmarkRow = {
   name: string;
@@ -52,4 +52,20 @@ export async function bookmarksOf(
     where repository_id = ${repositoryId} and change_id = ${changeId}
     order by name`;
   return rows.map((row) => row.name);
+}
+
+/** Names of the changes that bookmarks point at, by the bookmarks' names. */
+export async function findBookmarkTargets(
+  sql: Queries,
+  repositoryId: number,
+  names: readonly string[],
+): Promise<Map<string, string>> {
+  const rows = await sql<{ name: string; changeName: string }[]>`
+    select b.name, c.name as change_name
+    from unnest(${textArray(names)}::text[]) wanted (name)
+    cross join lateral (select * from bookmarks
+      where repository_id = ${repositoryId} and name = wanted.name limit 1) b
+    cross join lateral (select name from changes
+      where repository_id = ${repositoryId} and change_id = b.change_id limit 1) c`;
+  return new Map(rows.map(({ name, changeName }) => [name, changeName]));
 }

@@ -20,6 +20,7 @@ export type ChangeView = {
   fileCount: number;
   byteCount: number;
   conflicted: boolean;
+  isRemoved: boolean;
   hasChildren: boolean;
   /** Sorted; of very many, the first. */
   bookmarks: string[];
@@ -50,6 +51,7 @@ export async function readChangeViews(
     select v.version_id, c.change_id, c.name, v.description, c.author_id, u.name as author,
       vu.name as version_author, c.created_at, c.updated_at, v.number,
       cv.number as current_number, v.tree, t.file_count, t.byte_count, t.conflicted,
+      c.removed_at is not null as is_removed,
       (select name from changes n
         where n.repository_id = ${repositoryId} and n.removed_at is null and n.name < c.name
         order by n.name desc limit 1) as name_before,

@@ -31,6 +31,8 @@ export type NewVersion = {
   authorId: number;
   parents: readonly ParentRow[];
   baseVersionId: number | undefined;
+  /** The change does not move to it. */
+  isDiverged?: boolean;
 };
 
 /** Finds a change by its whole name, hidden or not. */
@@ -207,17 +209,18 @@ export async function insertVersion(
   version: NewVersion,
 ): Promise<VersionRow> {
   const { changeId, tree, description, authorId, parents, baseVersionId } = version;
+  const { isDiverged = false } = version;
   const parentIds = numberArray(parents.map((parent) => parent.versionId));
   const [row] = await tx<VersionRow[]>`
     insert into versions (repository_id, change_id, number, tree, description, author_id,
-      generation, base_version_id)
+      generation, base_version_id, diverged)
     select ${repositoryId}::bigint, ${changeId}::bigint,
       (select coalesce(max(number), 0) + 1 from versions
         where repository_id = ${repositoryId} and change_id = ${changeId}),
       ${tree}, ${description}, ${authorId},
       (select coalesce(max(generation), 0) + 1 from versions
         where repository_id = ${repositoryId} and version_id = any(${parentIds}::bigint[])),
-      ${baseVersionId ?? null}::bigint
+      ${baseVersionId ?? null}::bigint, ${isDiverged}
     returning version_id, change_id, number, tree, description, author_id, generation`;
   if (!row) throw new Error("a version was not inserted");
   await tx`

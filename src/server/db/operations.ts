@@ -12,7 +12,10 @@ export type OperationKind =
   | "merge-changes"
   | "sync-bookmark"
   | "set-bookmark"
-  | "delete-bookmark";
+  | "delete-bookmark"
+  | "undo"
+  | "redo"
+  | "restore-operation";
 
 /** Names and numbers of versions, which stay true; no ids of rows. */
 export type OperationDetails = { readonly [key: string]: Json };

@@ -50,5 +50,6 @@ function toMessage(view: ChangeView, caller: Caller | undefined): Change {
     fileCount: view.fileCount,
     byteCount: view.byteCount,
     versionAuthor: view.versionAuthor === view.author ? "" : view.versionAuthor,
+    hidden: view.isRemoved,
   };
 }

@@ -130,6 +130,7 @@ async function write(
     authorId: caller.userId,
     parents: decision.parents,
     baseVersionId: decision.base?.versionId,
+    isDiverged: decision.outcome === CommitOutcome.COMMIT_OUTCOME_DIVERGED,
   });
   const difference =
     files ??

@@ -3,6 +3,7 @@ import { pageMax } from "#core/limits.ts";
 import { checkPath } from "#core/path.ts";
 import { encodeTree } from "#core/tree.ts";
 import { Change } from "#gen/pogo/v1/common.ts";
+import { Version } from "#gen/pogo/v1/query.ts";
 import type {
   GetChangeRequest,
   GetChangeResponse,
@@ -10,9 +11,12 @@ import type {
   GetEntryResponse,
   ListChangesRequest,
   ListChangesResponse,
+  ListVersionsRequest,
+  ListVersionsResponse,
   QueryServiceServer,
 } from "#gen/pogo/v1/query.ts";
 import { requireRead, type Caller } from "../auth.ts";
+import { listVersions as listInDatabase } from "../db/change-places.ts";
 import type { Sql } from "../db/connect.ts";
 import type { CallHandlers, Parts } from "./calls.ts";
 import { readChangeMessage, readChangeMessages } from "./change-message.ts";
@@ -35,6 +39,9 @@ export function queryService(parts: Parts, handlers: CallHandlers): QueryService
       listChanges(parts, request, caller),
     ),
     getEntry: unary((request: GetEntryRequest, caller) => getEntry(parts, request, caller)),
+    listVersions: serverStream((request: ListVersionsRequest, caller) =>
+      listVersions(parts, request, caller),
+    ),
   };
 }
 
@@ -96,6 +103,30 @@ export async function getEntry(
   return { change, entry: { $case: "entryTree", value: encodeTree([entry]) } };
 }
 
+/** Lists the versions that a change has had, newest first. */
+export async function* listVersions(
+  { sql }: Parts,
+  request: ListVersionsRequest,
+  caller: Caller | undefined,
+): AsyncGenerator<ListVersionsResponse> {
+  const { repositoryId } = await requireRead(sql, caller, request.repository);
+  const { change } = await resolveRevision(sql, repositoryId, request.revision);
+  let left = request.limit || Number.POSITIVE_INFINITY;
+  for (let below = 2 ** 31 - 1; left > 0;) {
+    const limit = Math.min(left, pageMax);
+    const rows = await listInDatabase(sql, repositoryId, change.changeId, below, limit);
+    const ids = rows.map(({ versionId }) => versionId);
+    const messages = await readChangeMessages(sql, repositoryId, ids, caller);
+    const versions = rows.map(({ createdAt, isDiverged }, index) => {
+      return { change: messages[index], createdAt: createdAt.getTime(), diverged: isDiverged };
+    });
+    for (const page of paged(versions, Version)) yield { versions: page };
+    if (rows.length < limit) return;
+    left -= rows.length;
+    below = rows.at(-1)!.number;
+  }
+}
+
 async function listedChanges(
   sql: Sql,
   repositoryId: number,
@@ -115,15 +146,23 @@ async function listedChanges(
 }
 
 function* toMessages(changes: Change[]): Generator<ListChangesResponse> {
-  let gathered: Change[] = [];
+  for (const page of paged(changes, Change)) yield { changes: page };
+}
+
+/** Fills messages. */
+function* paged<T>(
+  items: readonly T[],
+  codec: { encode(item: T): { finish(): Uint8Array } },
+): Generator<T[]> {
+  let gathered: T[] = [];
   let bytes = 0;
-  for (const change of changes) {
-    gathered.push(change);
-    bytes += Change.encode(change).finish().length;
+  for (const item of items) {
+    gathered.push(item);
+    bytes += codec.encode(item).finish().length;
     if (bytes < answerBytes) continue;
-    yield { changes: gathered };
+    yield gathered;
     gathered = [];
     bytes = 0;
   }
-  if (gathered.length > 0) yield { changes: gathered };
+  if (gathered.length > 0) yield gathered;
 }

@@ -21,7 +21,9 @@ export async function resolveRevision(
 ): Promise<ResolvedRevision> {
   if (text === "") return await resolveDefault(sql, repositoryId);
   const { base, steps } = parseRevision(text);
-  const change = await resolveBase(sql, repositoryId, base);
+  // What a change ever was can be looked at, whatever became of the change.
+  const isVersion = isChangeName(base) && steps[0]?.kind === "version";
+  const change = await resolveBase(sql, repositoryId, base, isVersion);
   let resolved: ResolvedRevision = { change, versionId: change.versionId };
   for (const step of steps) resolved = await takeStep(sql, repositoryId, resolved, step);
   return resolved;
@@ -35,6 +37,7 @@ export async function resolveChange(
 ): Promise<ChangeRow> {
   if (text === "") throw new PogoError("usage", "no revision is given");
   const { change, versionId } = await resolveRevision(sql, repositoryId, text);
+  if (change.isRemoved) throw removed(change.name);
   if (versionId === change.versionId) return change;
   throw new PogoError("usage", `${JSON.stringify(text)} names an old version, not a change`, {
     hint: `name the change: ${change.name}`,
@@ -48,14 +51,24 @@ async function resolveDefault(sql: Queries, repositoryId: number): Promise<Resol
   throw new PogoError("not-found", "the repository has no change yet");
 }
 
-async function resolveBase(sql: Queries, repositoryId: number, base: string): Promise<ChangeRow> {
+async function resolveBase(
+  sql: Queries,
+  repositoryId: number,
+  base: string,
+  mayBeRemoved: boolean,
+): Promise<ChangeRow> {
   if (base === workingCopyBase) {
     throw new PogoError("usage", '"@" names a working copy\'s change: the server has none');
   }
   checkText(base);
   const bookmark = await findBookmark(sql, repositoryId, base);
   if (bookmark) return (await atCurrent(sql, repositoryId, bookmark.changeId)).change;
-  if (isChangeName(base)) return await findWhole(sql, repositoryId, base);
+  if (isChangeName(base)) {
+    const change = await findChange(sql, repositoryId, base);
+    if (!change) throw nothingNamed(base);
+    if (change.isRemoved && !mayBeRemoved) throw removed(base);
+    return change;
+  }
   const found = isChangePrefix(base)
     ? await findByPrefix(sql, repositoryId, base, candidatesMax + 1)
     : [];
@@ -69,13 +82,6 @@ async function resolveBase(sql: Queries, repositoryId: number, base: string): Pr
     });
   }
   return (await atCurrent(sql, repositoryId, first.changeId)).change;
-}
-
-async function findWhole(sql: Queries, repositoryId: number, name: string): Promise<ChangeRow> {
-  const change = await findChange(sql, repositoryId, name);
-  if (!change) throw nothingNamed(name);
-  if (change.isRemoved) throw new PogoError("not-found", `change ${name} was removed`);
-  return change;
 }
 
 async function takeStep(
@@ -108,6 +114,12 @@ async function atCurrent(
   const [change] = await readChanges(sql, repositoryId, [changeId]);
   if (!change) throw new Error(`change ${changeId} is gone`);
   return { change, versionId: change.versionId };
+}
+
+function removed(name: string): PogoError {
+  return new PogoError("not-found", `change ${name} was removed`, {
+    hint: `its versions can be looked at: pogo show ${name}@1`,
+  });
 }
 
 function nothingNamed(base: string): PogoError {

@@ -51,6 +51,8 @@ export interface Change {
   byteCount: number;
   /** Who made the version, if not the change's author. */
   versionAuthor: string;
+  /** It was removed, or its push undone: only its versions can be named. */
+  hidden: boolean;
 }
 
 /** A version of a change by its number. */
@@ -94,6 +96,7 @@ function createBaseChange(): Change {
     fileCount: 0,
     byteCount: 0,
     versionAuthor: "",
+    hidden: false,
   };
 }
 
@@ -146,6 +149,9 @@ export const Change: MessageFns<Change> = {
     }
     if (message.versionAuthor !== "") {
       writer.uint32(130).string(message.versionAuthor);
+    }
+    if (message.hidden !== false) {
+      writer.uint32(136).bool(message.hidden);
     }
     return writer;
   },
@@ -289,6 +295,14 @@ export const Change: MessageFns<Change> = {
             }
 
             message.versionAuthor = reader.string();
+            continue;
+          }
+          case 17: {
+            if (tag !== 136) {
+              break;
+            }
+
+            message.hidden = reader.bool();
             continue;
           }
         }

@@ -66,6 +66,25 @@ export interface GetEntryResponse {
     | undefined;
 }
 
+export interface ListVersionsRequest {
+  repository: string;
+  revision: string;
+  /** 0: all. */
+  limit: number;
+}
+
+export interface ListVersionsResponse {
+  versions: Version[];
+}
+
+export interface Version {
+  /** The version, and what its repository says of the change now. */
+  change: Change | undefined;
+  createdAt: number;
+  /** It was pushed when the change had moved on already: it is kept, but the change was never at it. */
+  diverged: boolean;
+}
+
 function createBaseGetChangeRequest(): GetChangeRequest {
   return { repository: "", revision: "" };
 }
@@ -432,13 +451,196 @@ export const GetEntryResponse: MessageFns<GetEntryResponse> = {
   },
 };
 
+function createBaseListVersionsRequest(): ListVersionsRequest {
+  return { repository: "", revision: "", limit: 0 };
+}
+
+export const ListVersionsRequest: MessageFns<ListVersionsRequest> = {
+  encode(message: ListVersionsRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.repository !== "") {
+      writer.uint32(10).string(message.repository);
+    }
+    if (message.revision !== "") {
+      writer.uint32(18).string(message.revision);
+    }
+    if (message.limit !== 0) {
+      writer.uint32(24).uint32(message.limit);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ListVersionsRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseListVersionsRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.repository = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.revision = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.limit = reader.uint32();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseListVersionsResponse(): ListVersionsResponse {
+  return { versions: [] };
+}
+
+export const ListVersionsResponse: MessageFns<ListVersionsResponse> = {
+  encode(message: ListVersionsResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.versions) {
+      Version.encode(v!, writer.uint32(10).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ListVersionsResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseListVersionsResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.versions.push(Version.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseVersion(): Version {
+  return { change: undefined, createdAt: 0, diverged: false };
+}
+
+export const Version: MessageFns<Version> = {
+  encode(message: Version, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.change !== undefined) {
+      Change.encode(message.change, writer.uint32(10).fork()).join();
+    }
+    if (message.createdAt !== 0) {
+      writer.uint32(16).int64(message.createdAt);
+    }
+    if (message.diverged !== false) {
+      writer.uint32(24).bool(message.diverged);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): Version {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseVersion();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.change = Change.decode(reader, reader.uint32());
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.createdAt = longToNumber(reader.int64());
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.diverged = reader.bool();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
 /** Looking: nothing here changes anything. */
 export type QueryServiceService = typeof QueryServiceService;
 export const QueryServiceService = {
   /**
    * Finds the version that a revision names: a bookmark, a change name or unique prefix, then steps
    * (-, ~N, @N). "@" is the client's own and is not known here. An ambiguous prefix is a usage error
-   * that lists the candidates.
+   * that lists the candidates. A hidden change is found only by its whole name and the number of a
+   * version, NAME@N.
    */
   getChange: {
     path: "/pogo.v1.QueryService/GetChange" as const,
@@ -475,26 +677,43 @@ export const QueryServiceService = {
       Buffer.from(GetEntryResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): GetEntryResponse => GetEntryResponse.decode(value),
   },
+  /** Lists the versions that a change has had, newest first. */
+  listVersions: {
+    path: "/pogo.v1.QueryService/ListVersions" as const,
+    requestStream: false as const,
+    responseStream: true as const,
+    requestSerialize: (value: ListVersionsRequest): Buffer =>
+      Buffer.from(ListVersionsRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): ListVersionsRequest => ListVersionsRequest.decode(value),
+    responseSerialize: (value: ListVersionsResponse): Buffer =>
+      Buffer.from(ListVersionsResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): ListVersionsResponse =>
+      ListVersionsResponse.decode(value),
+  },
 } as const;
 
 export interface QueryServiceServer extends UntypedServiceImplementation {
   /**
    * Finds the version that a revision names: a bookmark, a change name or unique prefix, then steps
    * (-, ~N, @N). "@" is the client's own and is not known here. An ambiguous prefix is a usage error
-   * that lists the candidates.
+   * that lists the candidates. A hidden change is found only by its whole name and the number of a
+   * version, NAME@N.
    */
   getChange: handleUnaryCall<GetChangeRequest, GetChangeResponse>;
   /** Lists changes, newest first: descendants always come before their ancestors. */
   listChanges: handleServerStreamingCall<ListChangesRequest, ListChangesResponse>;
   /** Finds one file or directory of a snapshot. */
   getEntry: handleUnaryCall<GetEntryRequest, GetEntryResponse>;
+  /** Lists the versions that a change has had, newest first. */
+  listVersions: handleServerStreamingCall<ListVersionsRequest, ListVersionsResponse>;
 }
 
 export interface QueryServiceClient extends Client {
   /**
    * Finds the version that a revision names: a bookmark, a change name or unique prefix, then steps
    * (-, ~N, @N). "@" is the client's own and is not known here. An ambiguous prefix is a usage error
-   * that lists the candidates.
+   * that lists the candidates. A hidden change is found only by its whole name and the number of a
+   * version, NAME@N.
    */
   getChange(
     request: GetChangeRequest,
@@ -537,6 +756,16 @@ export interface QueryServiceClient extends Client {
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: GetEntryResponse) => void,
   ): ClientUnaryCall;
+  /** Lists the versions that a change has had, newest first. */
+  listVersions(
+    request: ListVersionsRequest,
+    options?: Partial<CallOptions>,
+  ): ClientReadableStream<ListVersionsResponse>;
+  listVersions(
+    request: ListVersionsRequest,
+    metadata?: Metadata,
+    options?: Partial<CallOptions>,
+  ): ClientReadableStream<ListVersionsResponse>;
 }
 
 export const QueryServiceClient = makeGenericClientConstructor(
@@ -551,6 +780,17 @@ export const QueryServiceClient = makeGenericClientConstructor(
   service: typeof QueryServiceService;
   serviceName: string;
 };
+
+function longToNumber(int64: { toString(): string }): number {
+  const num = globalThis.Number(int64.toString());
+  if (num > globalThis.Number.MAX_SAFE_INTEGER) {
+    throw new globalThis.Error("Value is larger than Number.MAX_SAFE_INTEGER");
+  }
+  if (num < globalThis.Number.MIN_SAFE_INTEGER) {
+    throw new globalThis.Error("Value is smaller than Number.MIN_SAFE_INTEGER");
+  }
+  return num;
+}
 
 interface MessageFns<T> {
   encode(message: T, writer?: BinaryWriter): BinaryWriter;
