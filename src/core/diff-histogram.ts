@@ -2,7 +2,8 @@
  * Histogram diff: the longest common run that contains the rarest line splits the texts in two,
  * and each half is compared alike. Rare lines (signatures) align before common ones (braces).
  */
-import { myersDiff } from "./diff-myers.ts";
+import { openMyersDiff } from "./diff-myers.ts";
+import type { DiffWork } from "./diff-work.ts";
 import type { Side } from "./diff.ts";
 
 /** A part of both texts that is still to be compared. */
@@ -13,12 +14,10 @@ type Run = Box & { rarity: number };
 // A line that stands more often than this says nothing about what belongs together.
 const occurrencesMax = 64;
 
-// Lines looked at before the rest is left to the bounded fallback: half a second or so.
-const visitsMax = 60_000_000;
-
 /** Marks the changed lines of two texts. Its time is bounded whatever the texts are. */
-export function histogramDiff(old: Side, next: Side, idCount: number): void {
-  const index = new OccurrenceIndex(old.ids, next.ids, idCount);
+export function histogramDiff(old: Side, next: Side, idCount: number, work: DiffWork): void {
+  const index = new OccurrenceIndex(old.ids, next.ids, idCount, work);
+  const myersDiff = openMyersDiff(old, next, idCount, work);
   const whole = { oldStart: 0, oldEnd: old.ids.length, newStart: 0, newEnd: next.ids.length };
   const boxes: Box[] = [whole];
   for (let box = boxes.pop(); box; box = boxes.pop()) {
@@ -27,9 +26,9 @@ export function histogramDiff(old: Side, next: Side, idCount: number): void {
       next.changed.fill(1, box.newStart, box.newEnd);
       continue;
     }
-    const run = index.visits < visitsMax ? index.rarestRun(box) : "common";
+    const run = work.histogram > 0 ? index.rarestRun(box) : "common";
     if (run === "common") {
-      myersDiff(old, next, box, idCount);
+      myersDiff(box);
     } else if (run === undefined) {
       old.changed.fill(1, box.oldStart, box.oldEnd);
       next.changed.fill(1, box.newStart, box.newEnd);
@@ -42,14 +41,15 @@ export function histogramDiff(old: Side, next: Side, idCount: number): void {
 
 /** Where each line stands in the part of the old text that is being compared. */
 class OccurrenceIndex {
-  visits = 0;
+  readonly #work: DiffWork;
   readonly #old: Int32Array;
   readonly #new: Int32Array;
   readonly #counts: Int32Array;
   readonly #first: Int32Array;
   readonly #following: Int32Array;
 
-  constructor(oldIds: Int32Array, newIds: Int32Array, idCount: number) {
+  constructor(oldIds: Int32Array, newIds: Int32Array, idCount: number, work: DiffWork) {
+    this.#work = work;
     this.#old = oldIds;
     this.#new = newIds;
     this.#counts = new Int32Array(idCount);
@@ -65,7 +65,11 @@ class OccurrenceIndex {
     for (let line = box.newStart; line < box.newEnd;) {
       const count = this.#counts[this.#new[line]!]!;
       if (count > 0) isShared = true;
-      this.visits++;
+      this.#work.histogram--;
+      if (this.#work.histogram < 0) {
+        isShared = true;
+        break;
+      }
       line = count > 0 && count <= best.rarity ? this.#tryRuns(box, line, best) : line + 1;
     }
     for (let line = box.oldStart; line < box.oldEnd; line++) this.#counts[this.#old[line]!] = 0;
@@ -81,7 +85,7 @@ class OccurrenceIndex {
       this.#first[id] = line;
       this.#counts[id] = count + 1;
     }
-    this.visits += oldEnd - oldStart;
+    this.#work.histogram -= oldEnd - oldStart;
   }
 
   /** Grows a run around each place where the new text's line stands; returns where to go on. */
@@ -109,7 +113,7 @@ class OccurrenceIndex {
         oldEnd++;
         newEnd++;
       }
-      this.visits += oldEnd - oldStart;
+      this.#work.histogram -= oldEnd - oldStart;
       if (goOn < newEnd) goOn = newEnd;
       // A run of one line has beaten nothing until its rarity has: there is none at the start.
       const longest = Math.max(1, best.oldEnd - best.oldStart);

@@ -18,7 +18,7 @@ export function internLines(
     lineOf: new Int32Array(total),
     sideOf: new Uint8Array(total),
     count: 0,
-    probesLeft: total * 64,
+    workLeft: total * 64 + before.bytes.length + after.bytes.length,
   };
   const oldIds = internSide(table, before, 0);
   const newIds = internSide(table, after, 1);
@@ -32,7 +32,8 @@ type Table = {
   lineOf: Int32Array;
   sideOf: Uint8Array;
   count: number;
-  probesLeft: number;
+  /** Steps that are left: slots looked at, and 16 bytes of lines compared. */
+  workLeft: number;
 };
 
 function internSide(table: Table, lines: Lines, side: number): Int32Array {
@@ -45,7 +46,7 @@ function internSide(table: Table, lines: Lines, side: number): Int32Array {
     let slot = (hash ^ (hash >>> 15)) & mask;
     let id = -1;
     for (let found = table.slots[slot]!; found !== 0; found = table.slots[slot]!) {
-      if (table.probesLeft-- <= 0) break;
+      if (table.workLeft-- <= 0) break;
       if (table.hashes[found - 1] === hash && isLine(table, found - 1, lines, line)) {
         id = found - 1;
         break;
@@ -77,6 +78,7 @@ function isLine(table: Table, id: number, lines: Lines, line: number): boolean {
   const other = lines.starts[line]!;
   const length = lines.starts[line + 1]! - other;
   if (known.starts[knownLine + 1]! - start !== length) return false;
+  table.workLeft -= length >> 4;
   for (let at = 0; at < length; at++) {
     if (known.bytes[start + at] !== lines.bytes[other + at]) return false;
   }

@@ -3,23 +3,36 @@
  * Past a cost it stops looking for the shortest script and splits at the furthest point reached.
  */
 import type { Box } from "./diff-histogram.ts";
+import type { DiffWork } from "./diff-work.ts";
 import type { Side } from "./diff.ts";
 
 const costMin = 256;
 
-// Diagonals looked at before what is left is marked as changed, whole.
-const visitsMax = 40_000_000;
+/** Returns what marks the changed lines inside a box of two texts, or all when no work is left. */
+export function openMyersDiff(
+  old: Side,
+  next: Side,
+  idCount: number,
+  work: DiffWork,
+): (box: Box) => void {
+  let isThere: Uint8Array | undefined;
+  return (box) => {
+    isThere ??= new Uint8Array(idCount);
+    const oldRange = { ids: old.ids, start: box.oldStart, end: box.oldEnd };
+    const newRange = { ids: next.ids, start: box.newStart, end: box.newEnd };
+    const a = matchable(old.changed, oldRange, newRange, isThere);
+    const b = matchable(next.changed, newRange, oldRange, isThere);
+    markChanged(old, next, a, b, work);
+  };
+}
 
-/** Marks the changed lines inside a box of two texts. Its time is bounded. */
-export function myersDiff(old: Side, next: Side, box: Box, idCount: number): void {
-  const a = matchable(old, box.oldStart, box.oldEnd, next.ids, box.newStart, box.newEnd, idCount);
-  const b = matchable(next, box.newStart, box.newEnd, old.ids, box.oldStart, box.oldEnd, idCount);
-  const search = new Search(a.ids, b.ids);
+function markChanged(old: Side, next: Side, a: Matchable, b: Matchable, work: DiffWork): void {
+  const search = new Search(a.ids, b.ids, work);
   const boxes: Box[] = [{ oldStart: 0, oldEnd: a.ids.length, newStart: 0, newEnd: b.ids.length }];
   for (let part = boxes.pop(); part; part = boxes.pop()) {
     trim(part, a.ids, b.ids);
     const isEmpty = part.oldStart === part.oldEnd || part.newStart === part.newEnd;
-    if (isEmpty || search.visits > visitsMax) {
+    if (isEmpty || work.myers <= 0) {
       for (let at = part.oldStart; at < part.oldEnd; at++) old.changed[a.lines[at]!] = 1;
       for (let at = part.newStart; at < part.newEnd; at++) next.changed[b.lines[at]!] = 1;
       continue;
@@ -29,30 +42,26 @@ export function myersDiff(old: Side, next: Side, box: Box, idCount: number): voi
   }
 }
 
+type Range = { ids: Int32Array; start: number; end: number };
+type Matchable = { ids: Int32Array; lines: Int32Array };
+
 /** Lines that the other text has, too; the others are marked as changed at once. */
-function matchable(
-  side: Side,
-  start: number,
-  end: number,
-  otherIds: Int32Array,
-  otherStart: number,
-  otherEnd: number,
-  idCount: number,
-): { ids: Int32Array; lines: Int32Array } {
-  const isThere = new Uint8Array(idCount);
-  for (let line = otherStart; line < otherEnd; line++) isThere[otherIds[line]!] = 1;
-  const ids = new Int32Array(end - start);
-  const lines = new Int32Array(end - start);
+function matchable(changed: Uint8Array, own: Range, other: Range, isThere: Uint8Array): Matchable {
+  for (let line = other.start; line < other.end; line++) isThere[other.ids[line]!] = 1;
+  const ids = new Int32Array(own.end - own.start);
+  const lines = new Int32Array(own.end - own.start);
   let count = 0;
-  for (let line = start; line < end; line++) {
-    const id = side.ids[line]!;
+  for (let line = own.start; line < own.end; line++) {
+    const id = own.ids[line]!;
     if (!isThere[id]) {
-      side.changed[line] = 1;
+      changed[line] = 1;
       continue;
     }
     ids[count] = id;
     lines[count++] = line;
   }
+  // What was written here is wiped out rather than all of it: there may be many small boxes.
+  for (let line = other.start; line < other.end; line++) isThere[other.ids[line]!] = 0;
   return { ids: ids.subarray(0, count), lines: lines.subarray(0, count) };
 }
 
@@ -73,7 +82,7 @@ type Reach = { min: number; max: number };
 
 /** Walks edit scripts from both ends of a box until they meet. */
 class Search {
-  visits = 0;
+  readonly #work: DiffWork;
   readonly #a: Int32Array;
   readonly #b: Int32Array;
   readonly #forward: Int32Array;
@@ -81,7 +90,8 @@ class Search {
   readonly #zero: number;
   readonly #costMax: number;
 
-  constructor(a: Int32Array, b: Int32Array) {
+  constructor(a: Int32Array, b: Int32Array, work: DiffWork) {
+    this.#work = work;
     this.#a = a;
     this.#b = b;
     const diagonals = a.length + b.length + 5;
@@ -105,7 +115,7 @@ class Search {
         this.#stepForward(box, ahead, isOdd ? behind : undefined) ??
         this.#stepBackward(box, behind, isOdd ? undefined : ahead);
       if (met) return met;
-      if (cost >= this.#costMax) return this.#furthest(box, ahead, behind);
+      if (cost >= this.#costMax || this.#work.myers <= 0) return this.#furthest(box, ahead, behind);
     }
   }
 
@@ -119,12 +129,13 @@ class Search {
       const above = reach[zero + diagonal + 1]!;
       let x = below >= above ? below + 1 : above;
       let y = x - diagonal;
+      const from = x;
       while (x < oldEnd && y < newEnd && this.#a[x] === this.#b[y]) {
         x++;
         y++;
       }
       reach[zero + diagonal] = x;
-      this.visits++;
+      this.#work.myers -= 1 + x - from;
       const isMet = behind && behind.min <= diagonal && diagonal <= behind.max;
       if (isMet && this.#backward[zero + diagonal]! <= x) return [x, y];
     }
@@ -141,12 +152,13 @@ class Search {
       const above = reach[zero + diagonal + 1]!;
       let x = below < above ? below : above - 1;
       let y = x - diagonal;
+      const from = x;
       while (x > oldStart && y > newStart && this.#a[x - 1] === this.#b[y - 1]) {
         x--;
         y--;
       }
       reach[zero + diagonal] = x;
-      this.visits++;
+      this.#work.myers -= 1 + from - x;
       const isMet = ahead && ahead.min <= diagonal && diagonal <= ahead.max;
       if (isMet && x <= this.#forward[zero + diagonal]!) return [x, y];
     }

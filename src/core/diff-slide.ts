@@ -3,24 +3,31 @@
  * one that enters at the other. Groups slide together where they touch, line up with the other
  * text's changes, and otherwise come to rest where the indentation says that a block begins.
  */
+import type { DiffWork } from "./diff-work.ts";
 import type { Side } from "./diff.ts";
 import type { Lines } from "./text.ts";
 
 type Group = { start: number; end: number };
 
-// Steps before groups are left where they are: repetitive texts slide far and often.
-const stepsMax = 20_000_000;
 const slideMax = 100;
 
-/** Slides the changed groups of one text; `lines` makes indentation count. */
-export function slideEdits(side: Side, other: Side, lines: Lines | undefined): void {
-  const slider = new Slider(side, other);
+/**
+ * Slides the changed groups of one text; `lines` makes indentation count. Groups are left where
+ * they are when no work is left: repetitive texts slide far and often.
+ */
+export function slideEdits(
+  side: Side,
+  other: Side,
+  lines: Lines | undefined,
+  work: DiffWork,
+): void {
+  const slider = new Slider(side, other, work);
   do {
-    if (slider.group.end > slider.group.start) slideGroup(slider, lines);
-  } while (slider.steps < stepsMax && slider.next());
+    if (slider.group.end > slider.group.start) slideGroup(slider, lines, work);
+  } while (work.slide > 0 && slider.next());
 }
 
-function slideGroup(slider: Slider, lines: Lines | undefined): void {
+function slideGroup(slider: Slider, lines: Lines | undefined, work: DiffWork): void {
   const { group, otherGroup } = slider;
   let size: number;
   let earliestEnd: number;
@@ -33,7 +40,7 @@ function slideGroup(slider: Slider, lines: Lines | undefined): void {
     while (slider.down()) {
       if (otherGroup.end > otherGroup.start) matchingEnd = group.end;
     }
-  } while (size !== group.end - group.start && slider.steps < stepsMax);
+  } while (size !== group.end - group.start && work.slide > 0);
   if (group.end === earliestEnd) return;
   if (matchingEnd >= 0) {
     while (otherGroup.end === otherGroup.start && slider.up());
@@ -47,11 +54,12 @@ function slideGroup(slider: Slider, lines: Lines | undefined): void {
 class Slider {
   readonly group: Group;
   readonly otherGroup: Group;
-  steps = 0;
+  readonly #work: DiffWork;
   readonly #side: Side;
   readonly #other: Side;
 
-  constructor(side: Side, other: Side) {
+  constructor(side: Side, other: Side, work: DiffWork) {
+    this.#work = work;
     this.#side = side;
     this.#other = other;
     this.group = firstGroup(side.changed);
@@ -59,10 +67,7 @@ class Slider {
   }
 
   next(): boolean {
-    this.steps++;
-    return (
-      nextGroup(this.group, this.#side.changed) && nextGroup(this.otherGroup, this.#other.changed)
-    );
+    return nextGroup(this.group, this.#side.changed) && this.#count(nextGroup);
   }
 
   up(): boolean {
@@ -72,8 +77,7 @@ class Slider {
     changed[--group.start] = 1;
     changed[--group.end] = 0;
     while (group.start > 0 && changed[group.start - 1]) group.start--;
-    previousGroup(this.otherGroup, this.#other.changed);
-    this.steps++;
+    this.#count(previousGroup);
     return true;
   }
 
@@ -84,9 +88,15 @@ class Slider {
     changed[group.start++] = 0;
     changed[group.end++] = 1;
     while (group.end < changed.length && changed[group.end]) group.end++;
-    nextGroup(this.otherGroup, this.#other.changed);
-    this.steps++;
+    this.#count(nextGroup);
     return true;
+  }
+
+  /** Moves to another group of the other text: the larger it is the more that takes. */
+  #count(move: (group: Group, changed: Uint8Array) => boolean): boolean {
+    const isMoved = move(this.otherGroup, this.#other.changed);
+    this.#work.slide -= 1 + this.otherGroup.end - this.otherGroup.start;
+    return isMoved;
   }
 }
 
@@ -104,10 +114,11 @@ function nextGroup(group: Group, changed: Uint8Array): boolean {
   return true;
 }
 
-function previousGroup(group: Group, changed: Uint8Array): void {
+function previousGroup(group: Group, changed: Uint8Array): boolean {
   group.end = group.start - 1;
   group.start = group.end;
   while (group.start > 0 && changed[group.start - 1]) group.start--;
+  return true;
 }
 
 /** Where a group should end: the place of least penalty for both of its edges. */

@@ -3,6 +3,7 @@
  * changed alike is taken once; changes that overlap or touch are a conflict. All bytes come from
  * one of the sides as they are: endings, byte order marks, a missing final newline.
  */
+import { newMergeWork } from "./diff-work.ts";
 import { diffLines, type Edit } from "./diff.ts";
 import { textLinesMax } from "./limits.ts";
 import { hasMoreLines, lineRange, splitLines, textEncoding, type Lines } from "./text.ts";
@@ -36,8 +37,11 @@ export function mergeLines(
     Lines,
     Lines,
   ];
-  const ourEdits = diffLines(baseLines, ourLines, { readable: false });
-  const theirEdits = diffLines(baseLines, theirLines, { readable: false });
+  // Each side has its own bound: which one comes first must not matter.
+  const compare = (lines: Lines) => {
+    return diffLines(baseLines, lines, { readable: false, work: newMergeWork() });
+  };
+  const [ourEdits, theirEdits] = [compare(ourLines), compare(theirLines)];
   const merged: MergedLines = { base: baseLines, ours: ourLines, theirs: theirLines, regions: [] };
   mergeEdits(merged, ourEdits, theirEdits);
   for (const region of merged.regions) {

@@ -42,6 +42,10 @@ export type History<Version extends object> = {
 // Criss-cross histories make bases of bases; deeper ones than this are taken as they come.
 const virtualDepthMax = 20;
 
+// With more than two bases at each step back their number multiplies: past this many virtual
+// merges the oldest of the bases stands for all.
+const virtualMergesMax = 500;
+
 const filesAtOnce = 16;
 const bytesAtOnce = mergeTextBytesMax;
 
@@ -119,6 +123,7 @@ async function virtualRoot<Version extends object>(
   if (depth >= virtualDepthMax) return root;
   const merged = [first];
   for (const next of rest) {
+    if (store.virtualMergesLeft-- <= 0) break;
     const below = await history.basesOf(next, merged);
     const base = await virtualRoot(store, history, below, depth + 1);
     const roots = { base, ours: root, theirs: await history.rootOf(next) };
@@ -202,13 +207,17 @@ async function entryAt(
   return found;
 }
 
-type OverlayStore = MergeStore & { addTrees: (trees: readonly BuiltTree[]) => void };
+type OverlayStore = MergeStore & {
+  addTrees: (trees: readonly BuiltTree[]) => void;
+  virtualMergesLeft: number;
+};
 
 /** Keeps what belongs to virtual bases in memory: nobody will ask for it again. */
 function overlayStore(store: MergeStore): OverlayStore {
   const trees = new Map<string, readonly Entry[]>();
   const texts = new Map<string, Uint8Array>();
   return {
+    virtualMergesLeft: virtualMergesMax,
     addTrees: (built) => {
       for (const { hash, encoded } of built) trees.set(hashKey(hash), decodeTree(encoded));
     },
