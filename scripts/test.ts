@@ -10,6 +10,7 @@ import { join } from "node:path";
 
 import { buildForThisMachine } from "./build.ts";
 import { postgresPrograms } from "./postgres.ts";
+import { s3Program } from "./s3.ts";
 
 const root = join(import.meta.dir, "..");
 const given = process.argv.slice(2);
@@ -21,6 +22,11 @@ const needs: { name: string; found: boolean; missing: string }[] = [
     name: "PostgreSQL 15 or newer",
     found: postgresPrograms() !== undefined,
     missing: "a real PostgreSQL; the embedded one is tested",
+  },
+  {
+    name: "versitygw",
+    found: s3Program() !== undefined,
+    missing: "objects in S3; .ci/run installs it",
   },
   {
     name: "git",
