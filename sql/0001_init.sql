@@ -2,24 +2,46 @@
 -- first. Hashes are SHA-256, 32 bytes. Names order by their bytes (collation "C"). Times are kept to
 -- the millisecond, as they are on the wire.
 
+-- What a member of a repository may do, the least first.
+create type repository_role as enum ('read', 'write', 'maintain', 'admin');
+
 create table users (
   user_id bigint generated always as identity primary key,
+  name text collate "C" not null unique,
+  -- Administers the server, and every repository on it.
+  is_admin boolean not null default false,
+  -- No person: what a repository's deploy tokens act as. Named TOKEN@REPOSITORY.
+  is_deploy boolean not null default false,
+  -- Since then none of the user's tokens is good for anything.
+  disabled_at timestamptz(3),
+  created_at timestamptz(3) not null default now()
+);
+
+-- Users who are given roles together.
+create table groups (
+  group_id bigint generated always as identity primary key,
   name text collate "C" not null unique,
   created_at timestamptz(3) not null default now()
 );
 
--- Personal access tokens. Only the SHA-256 of a token is kept.
-create table tokens (
-  token_id bigint generated always as identity primary key,
+create table group_members (
+  group_id bigint not null references groups on delete cascade,
   user_id bigint not null references users,
-  name text collate "C" not null,
-  hash bytea not null unique,
-  created_at timestamptz(3) not null default now(),
-  last_used_at timestamptz(3),
-  expires_at timestamptz(3),
-  revoked_at timestamptz(3)
+  primary key (group_id, user_id)
 );
-create unique index tokens_name on tokens (user_id, name) where revoked_at is null;
+create index group_members_user on group_members (user_id);
+
+-- What makes somebody a user, once. Only the SHA-256 of an invite is kept.
+create table invites (
+  invite_id bigint generated always as identity primary key,
+  hash bytea not null unique,
+  -- Who is invited: a user of that name is created when there is none.
+  user_name text collate "C" not null,
+  invited_by bigint not null references users (user_id),
+  created_at timestamptz(3) not null default now(),
+  expires_at timestamptz(3) not null,
+  redeemed_at timestamptz(3)
+);
 
 create table repositories (
   repository_id bigint generated always as identity primary key,
@@ -37,10 +59,37 @@ create table repositories (
 create table repository_members (
   repository_id bigint not null references repositories on delete cascade,
   user_id bigint not null references users,
-  role text not null check (role in ('read', 'write', 'admin')),
+  role repository_role not null,
   primary key (repository_id, user_id)
 );
 create index repository_members_user on repository_members (user_id);
+
+-- Whoever is in the group has the role, or a larger one that is given otherwise.
+create table repository_groups (
+  repository_id bigint not null references repositories on delete cascade,
+  group_id bigint not null references groups on delete cascade,
+  role repository_role not null,
+  primary key (repository_id, group_id)
+);
+create index repository_groups_group on repository_groups (group_id);
+
+-- Access tokens. Only the SHA-256 of a token is kept.
+create table tokens (
+  token_id bigint generated always as identity primary key,
+  user_id bigint not null references users,
+  name text collate "C" not null,
+  hash bytea not null unique,
+  -- The most that it allows of what its owner may; admin is all.
+  scope repository_role not null default 'admin' check (scope <> 'maintain'),
+  -- The only repository that it is good for; null is all of its owner's.
+  repository_id bigint references repositories on delete cascade,
+  created_at timestamptz(3) not null default now(),
+  last_used_at timestamptz(3),
+  expires_at timestamptz(3),
+  revoked_at timestamptz(3)
+);
+create unique index tokens_name on tokens (user_id, name) where revoked_at is null;
+create index tokens_repository on tokens (repository_id) where repository_id is not null;
 
 -- Contents in the object store. A row is written when the bytes are durable, never before.
 create table objects (
@@ -48,6 +97,8 @@ create table objects (
   raw_size bigint not null,
   stored_size bigint not null,
   created_at timestamptz(3) not null default now()
+);
+
 );
 
 -- Which repository holds which object: what it has been sent. A hash alone opens nothing. That the
@@ -172,6 +223,24 @@ create index bookmarks_change on bookmarks (repository_id, change_id);
 
 -- Every mutation of a repository, in the transaction that made it: the audit log, and what undo
 -- goes back through. The request id recognises a request that is sent again.
+-- What holds for bookmarks whose names match a pattern, in which "*" is any text. All rules that
+-- match hold together.
+create table bookmark_rules (
+  repository_id bigint not null references repositories on delete cascade,
+  pattern text collate "C" not null,
+  -- The least that whoever creates, moves or deletes one must be.
+  role repository_role not null,
+  -- It moves to descendants only, and nothing below it is rewritten.
+  forward_only boolean not null,
+  never_deleted boolean not null,
+  -- Neither moved nor deleted, once it is there; nothing below it is rewritten.
+  immutable boolean not null,
+  -- What it points at has a description.
+  described boolean not null,
+  created_at timestamptz(3) not null default now(),
+  primary key (repository_id, pattern)
+);
+
 create table operations (
   repository_id bigint not null references repositories on delete cascade,
   -- From 1, without gaps, in the order in which they were done.
@@ -208,3 +277,31 @@ begin
 end $$;
 create trigger operations_append_only before update or delete on operations
   for each row execute function refuse_rewriting();
+
+-- Who did what to users, members, tokens and rules, and who was refused what: rows are only ever
+-- appended, each bound to all before it by a hash.
+create table audit_events (
+  -- From 1, without gaps.
+  number bigint primary key,
+  created_at timestamptz(3) not null,
+  -- Null: nobody who could be known.
+  user_id bigint references users,
+  user_name text,
+  token_name text,
+  address text not null,
+  -- The call, as SERVICE/CALL.
+  action text not null,
+  repository_name text,
+  allowed boolean not null,
+  details jsonb not null,
+  hash bytea not null
+);
+create index audit_events_user on audit_events (user_name, number);
+create index audit_events_created on audit_events (created_at);
+
+-- The end of their chain: one row.
+create table audit_head (
+  number bigint not null,
+  hash bytea not null
+);
+insert into audit_head values (0, decode(repeat('00', 32), 'hex'));

@@ -53,6 +53,9 @@ export const repositoryNameBytesMax = 100;
 export const userNameBytesMax = 64;
 export const tokenNameBytesMax = 100;
 
+/** An invite lies in somebody's mail: long enough for a holiday, and no longer. */
+export const inviteMsMax = 30 * 24 * 60 * 60 * 1000;
+
 /** A change with more parents than this is not a merge that a person can read. */
 export const parentsMax = 16;
 
@@ -64,6 +67,7 @@ export const pageMax = 100;
 
 /** A larger file is not compared line by line: nobody reads such a patch. */
 export const diffBytesMax = 16 * mib;
+
 
 /** Letters that name a change: 64 random bits. */
 export const changeNameLength = 16;

@@ -70,6 +70,14 @@ export function checkUserName(name: string): void {
   });
 }
 
+/** Refuses what cannot be a group's name: the same as a user's. */
+export function checkGroupName(name: string): void {
+  if (/^[a-z0-9][a-z0-9._-]*$/i.test(name) && name.length <= userNameBytesMax) return;
+  throw new PogoError("usage", `group name ${JSON.stringify(name)} is not allowed`, {
+    hint: "use letters, digits, '.', '_' and '-', beginning with a letter or digit",
+  });
+}
+
 /** Refuses what cannot be a token's name. */
 export function checkTokenName(name: string): void {
   if (/^[^\p{C}]+$/u.test(name) && Buffer.byteLength(name) <= tokenNameBytesMax) return;

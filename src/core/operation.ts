@@ -44,7 +44,7 @@ export function operationHash(previous: Hash, operation: Operation): Hash {
 }
 
 /** Writes JSON in the one way in which it is hashed: keys sorted, no space (after RFC 8785). */
-function canonicalJson(value: Json): string {
+export function canonicalJson(value: Json): string {
   return JSON.stringify(value, (_key, inner: Json) => {
     if (inner === null || typeof inner !== "object" || Array.isArray(inner)) return inner;
     return Object.fromEntries(Object.entries(inner).sort(([a], [b]) => (a < b ? -1 : 1)));

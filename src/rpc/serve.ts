@@ -17,6 +17,8 @@ export type Call = {
   signal: AbortSignal;
   /** Path of the method, `/pogo.v1.PushService/Commit`. */
   method: string;
+  /** Whence the connection comes. */
+  address: string;
 };
 
 export type FinishedCall = { method: string; code: string; elapsedMs: number; error?: unknown };
@@ -29,6 +31,7 @@ export type Handlers = ReturnType<typeof handlers>;
 type RawCall = {
   metadata: Metadata;
   getPath(): string;
+  getPeer(): string;
   on(event: "cancelled" | "error", listener: () => void): unknown;
 };
 
@@ -105,6 +108,7 @@ function begin(raw: RawCall, observe: CallObserver) {
   };
   return {
     method,
+    address: addressOf(raw.getPeer()),
     signal: controller.signal,
     token: /^Bearer +(\S+)$/i.exec(authorization ?? "")?.[1],
     end: () => finish("ok"),
@@ -114,6 +118,11 @@ function begin(raw: RawCall, observe: CallObserver) {
       return toStatus(error);
     },
   };
+}
+
+/** The host of a peer that is written HOST:PORT. */
+function addressOf(peer: string): string {
+  return peer.replace(/:\d+$/, "");
 }
 
 // grpc-js ends the stream of a cancelled call as if it were complete: the difference between half

@@ -1,71 +1,82 @@
 /**
- * The one place for permissions. Nothing is open by accident: a call carries a valid token, or it
- * only reads a public repository.
+ * The one place that decides who may do what: by `access/needs.ts`, by who calls, and by what
+ * that user's token reaches. Nothing is open by accident.
  */
+import { timingSafeEqual } from "node:crypto";
+
 import { PogoError } from "#core/errors.ts";
-import { sha256, type Hash } from "#core/hash.ts";
 import { checkRepositoryName } from "#core/name.ts";
+import { includesRole, roles, type Role } from "#core/role.ts";
+import { needOfCall, type Need } from "./access/needs.ts";
+import { hashSecret, isInvite, isMistyped, newTokenText } from "./access/secret-text.ts";
 import { transaction, type Queries, type Sql } from "./db/connect.ts";
-import { findRepository, type RepositoryRow, type Role } from "./db/repositories.ts";
-import {
-  createToken,
-  ensureUser,
-  findToken,
-  hasToken,
-  revokeToken,
-  touchToken,
-  type TokenRow,
-} from "./db/users.ts";
+import { findRepository, type RepositoryRow } from "./db/repositories.ts";
+import { createToken, findToken, hasToken, revokeToken, touchToken } from "./db/tokens.ts";
+import type { TokenRow } from "./db/tokens.ts";
+import { ensureUser, setAdmin } from "./db/users.ts";
 
 /** Who calls: the owner of a valid token. */
-export type Caller = { userId: number; userName: string; token: TokenRow };
+export type Caller = {
+  userId: number;
+  userName: string;
+  /** Administers the server, whatever the token reaches. */
+  isAdmin: boolean;
+  token: TokenRow;
+  /** Path of the call's method, and what it needs, by the table. */
+  method: string;
+  need: Need;
+  /** Whence the call comes. */
+  address: string;
+  /** What the caller may do, by this token, in the repository that the call is about. */
+  role?: Role;
+};
 
-/** The user who may make others. */
+/** The user who is there from the first start on. */
 export const rootUserName = "root";
 
 /** A token that people choose must be as hard to guess as it is easy to type. */
 export const rootTokenLengthMin = 20;
 
-const letters = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
-const secretLength = 38;
-const checksumLength = 6;
+/** The cause of a "not found" that hides a repository from somebody who may not know of it. */
+export const hiddenRepository = Symbol("hidden repository");
+
 const touchAfterMs = 60_000;
 
 const logInHint = "pogo login URL, or set POGO_TOKEN";
 
-/** Makes the text of a token: its last six letters tell a mistyped one from a revoked one. */
-export function newTokenText(): string {
-  let text = "pogo_";
-  while (text.length < 5 + secretLength) {
-    for (const byte of crypto.getRandomValues(new Uint8Array(secretLength))) {
-      // 248 is the largest multiple of 62: the rest would make the first letters likelier.
-      if (byte < 248 && text.length < 5 + secretLength) text += letters.charAt(byte % 62);
-    }
-  }
-  return text + checksumOf(text);
-}
+/** A call as far as it decides what its caller may do. */
+export type AskedCall = { token: string | undefined; method: string; address: string };
 
-/** Hashes a token the way that the database knows it. */
-export function hashToken(text: string): Hash {
-  return sha256(Buffer.from(text));
-}
-
-/** Finds out who calls. No token is nobody; a token that is not valid is denied. */
-export async function authenticate(
-  sql: Sql,
-  token: string | undefined,
-): Promise<Caller | undefined> {
+/**
+ * Finds out who calls. No token is nobody; a token that is not valid is denied, also for what
+ * nobody needs one for.
+ */
+export async function authenticate(sql: Sql, call: AskedCall): Promise<Caller | undefined> {
+  const { token, method, address } = call;
+  const need = needOfCall(method);
   if (token === undefined) return undefined;
-  const row = await findToken(sql, hashToken(token));
-  if (!row) {
-    const why = isMistyped(token) ? "is mistyped or cut off" : "is not valid here";
-    throw new PogoError("denied", `the token ${why}`, { hint: logInHint });
-  }
+  const hash = hashSecret(token);
+  const row = await findToken(sql, hash);
+  // The index found it; that it is equal is said in a time that does not tell how much of it was.
+  if (!row || !timingSafeEqual(row.hash, hash)) throw notValid(token);
   if (row.lastUsedAt === null || Date.now() - row.lastUsedAt.getTime() > touchAfterMs) {
     // Nobody waits for it, and a note that is not taken now is taken at the next call.
     touchToken(sql, row.tokenId).catch(() => {});
   }
-  return { userId: row.userId, userName: row.userName, token: row };
+  const { userId, userName, isAdmin } = row;
+  return { userId, userName, isAdmin, token: row, method, need, address };
+}
+
+/** Refuses whoever may not make a call, whatever it is about. */
+export function admit(caller: Caller | undefined, method: string): Caller | undefined {
+  const need = needOfCall(method);
+  if (need === "nobody" || need === "read") return caller;
+  const user = requireUser(caller);
+  if (need === "account" || need === "root") requireWhole(user);
+  if (need === "root" && !user.isAdmin) {
+    throw new PogoError("denied", `${user.userName} does not administer this server`);
+  }
+  return user;
 }
 
 /** Refuses a caller who showed no token. */
@@ -80,15 +91,10 @@ export async function requireRead(
   caller: Caller | undefined,
   name: string,
 ): Promise<RepositoryRow> {
-  checkRepositoryName(name);
-  const repository = await findRepository(sql, name, caller?.userId);
-  if (repository && (repository.public || repository.role !== null)) return repository;
-  // Nobody learns whether it is there: a stranger's repository and none at all look the same.
-  if (!caller) {
-    const message = `repository ${JSON.stringify(name)} is not public: this needs a token`;
-    throw new PogoError("denied", message, { hint: logInHint });
-  }
-  throw new PogoError("not-found", `no repository is named ${JSON.stringify(name)}`);
+  const needed = roleNeeded(caller, "read");
+  const repository = await findReadable(sql, caller, name);
+  if (needed !== "read") refuseUnless(caller, repository, needed);
+  return repository;
 }
 
 /** Finds a repository for somebody who may write it. */
@@ -97,7 +103,7 @@ export async function requireWrite(
   caller: Caller | undefined,
   name: string,
 ): Promise<{ repository: RepositoryRow; caller: Caller }> {
-  return await requireRole(sql, caller, name, ["write", "admin"]);
+  return await requireRole(sql, caller, name, "write");
 }
 
 /** Finds a repository for somebody who may say what is allowed in it. */
@@ -106,7 +112,14 @@ export async function requireAdmin(
   caller: Caller | undefined,
   name: string,
 ): Promise<{ repository: RepositoryRow; caller: Caller }> {
-  return await requireRole(sql, caller, name, ["admin"]);
+  return await requireRole(sql, caller, name, "admin");
+}
+
+/** What decides which repositories a caller may see, and what else in them. */
+export function reachOf(caller: Caller | undefined) {
+  if (!caller) return undefined;
+  const { userId, isAdmin, token } = caller;
+  return { userId, isAdmin, scope: token.scope, repositoryId: token.repositoryId };
 }
 
 /**
@@ -119,13 +132,31 @@ export async function ensureRoot(
 ): Promise<{ generated: string | undefined }> {
   return await transaction(sql, async (tx) => {
     const { userId, isNew } = await ensureUser(tx, rootUserName);
+    if (isNew) await setAdmin(tx, userId, true);
     if (!isNew && given === undefined) return { generated: undefined };
     const text = given ?? newTokenText();
-    const hash = hashToken(text);
+    const hash = hashSecret(text);
     if (await hasToken(tx, hash)) return { generated: undefined };
     await revokeToken(tx, userId, rootUserName);
-    await createToken(tx, { userId, name: rootUserName, hash, expiresAt: null });
+    await createToken(tx, { userId, name: rootUserName, hash });
     return { generated: given === undefined ? text : undefined };
+  });
+}
+
+function notValid(token: string): PogoError {
+  if (isInvite(token)) {
+    const hint = "redeem it: pogo login URL --invite";
+    return new PogoError("denied", "this is an invite, not a token", { hint });
+  }
+  const why = isMistyped(token) ? "is mistyped or cut off" : "is not valid here";
+  return new PogoError("denied", `the token ${why}`, { hint: logInHint });
+}
+
+/** Refuses a token that may not do all that its owner may: it could make itself a better one. */
+function requireWhole({ token }: Caller): void {
+  if (token.scope === "admin" && token.repositoryId === null && !token.isDeploy) return;
+  throw new PogoError("denied", `the token ${JSON.stringify(token.name)} is limited`, {
+    hint: "use one that may do all that you may: pogo login URL",
   });
 }
 
@@ -133,27 +164,61 @@ async function requireRole(
   sql: Queries,
   caller: Caller | undefined,
   name: string,
-  roles: readonly Role[],
+  asked: Role,
 ): Promise<{ repository: RepositoryRow; caller: Caller }> {
   const user = requireUser(caller);
-  const repository = await requireRead(sql, user, name);
-  if (repository.role !== null && roles.includes(repository.role)) {
-    return { repository, caller: user };
-  }
-  throw new PogoError("denied", `${user.userName} may not write to repository ${name}`);
+  const needed = roleNeeded(user, asked);
+  const repository = await findReadable(sql, user, name);
+  const role = refuseUnless(user, repository, needed);
+  return { repository, caller: { ...user, role } };
 }
 
-function checksumOf(text: string): string {
-  let rest = Bun.hash.crc32(text);
-  let digits = "";
-  while (digits.length < checksumLength) {
-    digits = letters.charAt(rest % 62) + digits;
-    rest = Math.floor(rest / 62);
+async function findReadable(
+  sql: Queries,
+  caller: Caller | undefined,
+  name: string,
+): Promise<RepositoryRow> {
+  checkRepositoryName(name);
+  const repository = await findRepository(sql, name, reachOf(caller));
+  if (repository && (repository.public || repository.role !== null)) return repository;
+  // Nobody learns whether it is there: a stranger's repository and none at all look the same.
+  if (!caller) {
+    const message = `repository ${JSON.stringify(name)} is not public: this needs a token`;
+    throw new PogoError("denied", message, { hint: logInHint });
   }
-  return digits;
+  const cause = repository && hiddenRepository;
+  throw new PogoError("not-found", `no repository is named ${JSON.stringify(name)}`, { cause });
 }
 
-function isMistyped(text: string): boolean {
-  const looksLikeOne = text.startsWith("pogo_");
-  return looksLikeOne && checksumOf(text.slice(0, -checksumLength)) !== text.slice(-checksumLength);
+/** The stricter of what the table says and what the handler asks for. */
+function roleNeeded(caller: Caller | undefined, asked: Role): Role {
+  const need = roles.find((role) => role === caller?.need);
+  if (!need) return asked;
+  if (!includesRole(need, asked)) {
+    throw new Error(`the call needs ${asked}, and its row says ${need}`);
+  }
+  return need;
 }
+
+function refuseUnless(
+  caller: Caller | undefined,
+  { name, role, memberRole }: RepositoryRow,
+  needed: Role,
+): Role {
+  if (role !== null && includesRole(role, needed)) return role;
+  const { userName, token } = requireUser(caller);
+  if (includesRole(memberRole, needed)) {
+    const message = `the token ${JSON.stringify(token.name)} may not ${verbs[needed]} ${name}`;
+    throw new PogoError("denied", message, { hint: "use one of a larger scope: pogo token list" });
+  }
+  throw new PogoError("denied", `${userName} may not ${verbs[needed]} ${name}`, {
+    hint: `whoever administers it may allow it: pogo member set ${name} ${userName} ${needed}`,
+  });
+}
+
+const verbs: Record<Role, string> = {
+  read: "read",
+  write: "write to repository",
+  maintain: "maintain repository",
+  admin: "administer repository",
+};

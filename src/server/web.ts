@@ -2,6 +2,7 @@
 import type { IncomingMessage, RequestListener, ServerResponse } from "node:http";
 
 import { version } from "#core/version.ts";
+import { needOfRoute } from "./access/needs.ts";
 import type { Sql } from "./db/connect.ts";
 
 type Answer = { status: number; type: string; body: string };
@@ -24,6 +25,13 @@ pogo clone ADDRESS/NAME</pre>
 <p>where ADDRESS is the one in your browser now. The server is Pogo ${version}.</p>
 `;
 
+/** What is answered under which path; who may ask is in `access/needs.ts`. */
+export const routes: Record<string, (sql: Sql) => Promise<Answer>> = {
+  "/": async () => ({ status: 200, type: "text/html; charset=utf-8", body: page }),
+  "/healthz": async (sql) =>
+    (await isHealthy(sql)) ? text(200, "ok\n") : text(503, "the database does not answer\n"),
+};
+
 /** Makes the listener: a page that says what this is, and `/healthz` for what watches over it. */
 export function webListener({ sql }: { sql: Sql }): RequestListener {
   return (request, response) => {
@@ -35,11 +43,13 @@ export function webListener({ sql }: { sql: Sql }): RequestListener {
 }
 
 async function answer(sql: Sql, { method, url = "/" }: IncomingMessage): Promise<Answer> {
-  const [path] = url.split("?");
-  if (path !== "/" && path !== "/healthz") return text(404, "there is nothing here\n");
+  const [path = "/"] = url.split("?");
+  const route = Object.hasOwn(routes, path) ? routes[path] : undefined;
+  if (!route) return text(404, "there is nothing here\n");
+  // A route that asks for more would have to find out here who asks.
+  if (needOfRoute(path) !== "nobody") throw new Error(`nobody is let in to ${path} yet`);
   if (method !== "GET" && method !== "HEAD") return text(405, "only GET and HEAD\n");
-  if (path === "/") return { status: 200, type: "text/html; charset=utf-8", body: page };
-  return (await isHealthy(sql)) ? text(200, "ok\n") : text(503, "the database does not answer\n");
+  return await route(sql);
 }
 
 async function isHealthy(sql: Sql): Promise<boolean> {

@@ -1,7 +1,8 @@
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 
 import { AuthServiceService as Auth } from "#gen/pogo/v1/auth.ts";
-import { ensureRoot, newTokenText } from "#server/auth.ts";
+import { newTokenText } from "#server/access/secret-text.ts";
+import { ensureRoot } from "#server/auth.ts";
 import { migrate } from "#server/db/migrate.ts";
 import { engines, openTestDatabase, startMs } from "../support/postgres.ts";
 import { refusal } from "../support/refusal.ts";

@@ -68,6 +68,7 @@ export function honestScript(): Script {
       createdAt: 0,
       writable: true,
       caseSensitive: false,
+      role: "write",
     }),
     change: () => honestChange,
     changes: () => [{ changes: [honestChange] }],
@@ -119,6 +120,7 @@ export async function startHostileServer(): Promise<HostileServer> {
     createRepository: unused,
     listRepositories: unused,
     allowCaseCollisions: unused,
+    setVisibility: unused,
   };
   const query: QueryServiceServer = {
     getChange: unary(async ({ revision }) => ({ change: state.script.change(revision) })),

@@ -1,8 +1,18 @@
 /** Repositories and who may use them. */
+import type { Role, Scope } from "#core/role.ts";
 import { emptyTreeHash } from "#core/tree.ts";
 import type { Queries } from "./connect.ts";
 
-export type Role = "read" | "write" | "admin";
+/** Who asks: what decides which role that is. */
+export type Reach = {
+  userId: number;
+  /** The user administers the server, and so all of it. */
+  isAdmin: boolean;
+  /** What the token allows at most. */
+  scope: Scope;
+  /** The only repository that the token is good for. */
+  repositoryId: number | null;
+};
 
 export type RepositoryRow = {
   repositoryId: number;
@@ -10,21 +20,21 @@ export type RepositoryRow = {
   public: boolean;
   caseSensitive: boolean;
   createdAt: Date;
-  /** The asking user's; null for somebody who is no member, or nobody. */
+  /** What the asking user may do by this token; null for somebody who is no member, or nobody. */
   role: Role | null;
+  /** What the user may do, whatever the token allows. */
+  memberRole: Role | null;
 };
 
 /** Finds a repository by name, with the role that the user has in it. */
 export async function findRepository(
   sql: Queries,
   name: string,
-  userId: number | undefined,
+  reach: Reach | undefined,
 ): Promise<RepositoryRow | undefined> {
   const [row] = await sql<RepositoryRow[]>`
-    select r.repository_id, r.name, r.public, r.case_sensitive, r.created_at, m.role
-    from repositories r
-    left join repository_members m
-      on m.repository_id = r.repository_id and m.user_id = ${userId ?? null}
+    select r.repository_id, r.name, r.public, r.case_sensitive, r.created_at, granted.*
+    from repositories r cross join lateral (${grantedRole(sql, reach)}) granted
     where r.name = ${name}`;
   return row;
 }
@@ -32,14 +42,12 @@ export async function findRepository(
 /** Lists the repositories that the user, or anyone, may read, by name, after the given one. */
 export async function listRepositories(
   sql: Queries,
-  query: { userId: number | undefined; after: string; limit: number },
+  query: { reach: Reach | undefined; after: string; limit: number },
 ): Promise<RepositoryRow[]> {
   return await sql<RepositoryRow[]>`
-    select r.repository_id, r.name, r.public, r.case_sensitive, r.created_at, m.role
-    from repositories r
-    left join repository_members m
-      on m.repository_id = r.repository_id and m.user_id = ${query.userId ?? null}
-    where r.name > ${query.after} and (r.public or m.role is not null)
+    select r.repository_id, r.name, r.public, r.case_sensitive, r.created_at, granted.*
+    from repositories r cross join lateral (${grantedRole(sql, query.reach)}) granted
+    where r.name > ${query.after} and (r.public or granted.role is not null)
     order by r.name
     limit ${query.limit}`;
 }
@@ -53,7 +61,8 @@ export async function createRepository(
     insert into repositories (name, public, case_sensitive)
     values (${repository.name}, ${repository.public}, ${repository.caseSensitive})
     on conflict do nothing
-    returning repository_id, name, public, case_sensitive, created_at, 'admin' as role`;
+    returning repository_id, name, public, case_sensitive, created_at, 'admin' as role,
+      'admin' as member_role`;
   if (!row) return undefined;
   await tx`
     insert into repository_members (repository_id, user_id, role)
@@ -71,4 +80,37 @@ export async function allowCaseCollisions(tx: Queries, repositoryId: number): Pr
     where repository_id = ${repositoryId} and not case_sensitive
     returning 1`;
   return rows.length > 0;
+}
+
+/** Lets anyone read a repository, or members only; says whether that is new. */
+export async function setVisibility(
+  tx: Queries,
+  repositoryId: number,
+  isPublic: boolean,
+): Promise<boolean> {
+  const rows = await tx`
+    update repositories set public = ${isPublic}
+    where repository_id = ${repositoryId} and public <> ${isPublic}
+    returning 1`;
+  return rows.length > 0;
+}
+
+/** The roles, by the token and without it, of who asks in the repository `r`. */
+function grantedRole(sql: Queries, reach: Reach | undefined) {
+  if (!reach) return sql`select null as role, null as member_role`;
+  const { userId, isAdmin, scope, repositoryId } = reach;
+  // A role that is null must not come near `least`, which would take the other one.
+  return sql`
+    select max(least(role, ${scope}::repository_role))
+        filter (where coalesce(${repositoryId}::bigint = r.repository_id, true)) as role,
+      max(role) as member_role
+    from (
+      select role from repository_members m
+      where m.repository_id = r.repository_id and m.user_id = ${userId}
+      union all
+      select m.role from group_members g join repository_groups m using (group_id)
+      where m.repository_id = r.repository_id and g.user_id = ${userId}
+      union all
+      select 'admin' where ${isAdmin}
+    ) given`;
 }

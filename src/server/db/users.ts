@@ -1,78 +1,41 @@
-/** Users and the tokens that prove who they are. */
-import type { Queries, Sql } from "./connect.ts";
+/** Users: people, and what deploys on its own. */
+import type { Queries } from "./connect.ts";
 
-export type TokenRow = {
-  tokenId: number;
+export type UserRow = {
   userId: number;
-  userName: string;
   name: string;
+  isAdmin: boolean;
+  isDeploy: boolean;
+  disabledAt: Date | null;
   createdAt: Date;
-  lastUsedAt: Date | null;
-  expiresAt: Date | null;
 };
 
-/** Finds a token that is valid now, by the hash of its text. */
-export async function findToken(sql: Queries, hash: Uint8Array): Promise<TokenRow | undefined> {
-  const [row] = await sql<TokenRow[]>`
-    select t.token_id, t.user_id, u.name as user_name, t.name, t.created_at, t.last_used_at,
-      t.expires_at
-    from tokens t join users u using (user_id)
-    where t.hash = ${hash} and t.revoked_at is null
-      and (t.expires_at is null or t.expires_at > now())`;
+/** Finds a user by name. */
+export async function findUser(sql: Queries, name: string): Promise<UserRow | undefined> {
+  const [row] = await sql<UserRow[]>`
+    select user_id, name, is_admin, is_deploy, disabled_at, created_at
+    from users where name = ${name}`;
   return row;
 }
 
-/** Notes that a token was used, unless that was noted less than a minute ago. */
-export async function touchToken(sql: Sql, tokenId: number): Promise<void> {
-  await sql`
-    update tokens set last_used_at = now()
-    where token_id = ${tokenId}
-      and (last_used_at is null or last_used_at < now() - interval '1 minute')`;
+/** Lists people by name, after the given one. */
+export async function listUsers(sql: Queries, after: string, limit: number): Promise<UserRow[]> {
+  return await sql<UserRow[]>`
+    select user_id, name, is_admin, is_deploy, disabled_at, created_at
+    from users where name > ${after} and not is_deploy
+    order by name limit ${limit}`;
 }
 
-/** Lists a user's valid and expired tokens, oldest first. */
-export async function listTokens(sql: Queries, userId: number): Promise<TokenRow[]> {
-  return await sql<TokenRow[]>`
-    select t.token_id, t.user_id, u.name as user_name, t.name, t.created_at, t.last_used_at,
-      t.expires_at
-    from tokens t join users u using (user_id)
-    where t.user_id = ${userId} and t.revoked_at is null
-    order by t.created_at, t.token_id`;
-}
-
-/** Creates a token; nothing when its owner has one of that name. */
-export async function createToken(
+/** Creates a user; nothing when there is one of that name. */
+export async function createUser(
   sql: Queries,
-  token: { userId: number; name: string; hash: Uint8Array; expiresAt: Date | null },
-): Promise<TokenRow | undefined> {
-  const { userId, name, hash, expiresAt } = token;
-  const [row] = await sql<TokenRow[]>`
-    insert into tokens (user_id, name, hash, expires_at)
-    values (${userId}, ${name}, ${hash}, ${expiresAt})
+  { name, isAdmin = false, isDeploy = false }: Partial<UserRow> & { name: string },
+): Promise<UserRow | undefined> {
+  const [row] = await sql<UserRow[]>`
+    insert into users (name, is_admin, is_deploy) values (${name}, ${isAdmin}, ${isDeploy})
     on conflict do nothing
-    returning token_id, user_id, name, created_at, last_used_at, expires_at,
-      (select name from users where user_id = ${userId}) as user_name`;
+    returning user_id, name, is_admin, is_deploy, disabled_at, created_at`;
   return row;
-}
-
-/** Revokes a token by its name; nothing when there is none. */
-export async function revokeToken(
-  sql: Queries,
-  userId: number,
-  name: string,
-): Promise<TokenRow | undefined> {
-  const [row] = await sql<TokenRow[]>`
-    update tokens set revoked_at = now()
-    where user_id = ${userId} and name = ${name} and revoked_at is null
-    returning token_id, user_id, name, created_at, last_used_at, expires_at,
-      (select name from users where user_id = ${userId}) as user_name`;
-  return row;
-}
-
-/** Tells whether a token of this hash was ever created. */
-export async function hasToken(sql: Queries, hash: Uint8Array): Promise<boolean> {
-  const rows = await sql`select 1 from tokens where hash = ${hash}`;
-  return rows.length > 0;
 }
 
 /** Finds a user's id by name, creating the user if need be. Says whether it did. */
@@ -80,10 +43,31 @@ export async function ensureUser(
   sql: Queries,
   name: string,
 ): Promise<{ userId: number; isNew: boolean }> {
-  const [created] = await sql<{ userId: number }[]>`
-    insert into users (name) values (${name}) on conflict do nothing returning user_id`;
+  const created = await createUser(sql, { name });
   if (created) return { userId: created.userId, isNew: true };
-  const [found] = await sql<{ userId: number }[]>`select user_id from users where name = ${name}`;
+  const found = await findUser(sql, name);
   if (!found) throw new Error(`user ${name} is neither new nor known`);
   return { userId: found.userId, isNew: false };
+}
+
+/** Says whether a user administers the server. */
+export async function setAdmin(sql: Queries, userId: number, isAdmin: boolean): Promise<void> {
+  await sql`update users set is_admin = ${isAdmin} where user_id = ${userId}`;
+}
+
+/** Says whether a user's tokens are good for anything. */
+export async function setDisabled(sql: Queries, userId: number, disabled: boolean): Promise<void> {
+  await sql`
+    update users set disabled_at = ${disabled ? sql`coalesce(disabled_at, now())` : null}
+    where user_id = ${userId}`;
+}
+
+/**
+ * Tells whether anybody is left who administers the server. Those who take that from somebody
+ * wait for each other here, so that two do not take it from the last two.
+ */
+export async function hasAdmin(tx: Queries): Promise<boolean> {
+  const rows = await tx`
+    select 1 from users where is_admin and disabled_at is null order by user_id for update`;
+  return rows.length > 0;
 }

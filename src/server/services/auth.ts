@@ -1,5 +1,6 @@
 import { PogoError } from "#core/errors.ts";
 import { checkTokenName, checkUserName } from "#core/name.ts";
+import { checkScope } from "#core/role.ts";
 import type {
   AuthServiceServer,
   CreateTokenRequest,
@@ -8,21 +9,19 @@ import type {
   ListTokensResponse,
   RevokeTokenRequest,
   RevokeTokenResponse,
-  Token,
 } from "#gen/pogo/v1/auth.ts";
-import { hashToken, newTokenText, requireUser, rootUserName, type Caller } from "../auth.ts";
+import { audit } from "../access/audit.ts";
+import { hashSecret, newTokenText } from "../access/secret-text.ts";
+import { requireRead, requireUser, type Caller } from "../auth.ts";
 import { transaction } from "../db/connect.ts";
 import {
   createToken as createInDatabase,
-  ensureUser,
   listTokens as listInDatabase,
   revokeToken as revokeInDatabase,
-  type TokenRow,
-} from "../db/users.ts";
+} from "../db/tokens.ts";
+import { ensureUser } from "../db/users.ts";
 import type { CallHandlers, Parts } from "./calls.ts";
-
-// Later years have more than four digits, which PostgreSQL does not read.
-const expiresAtMax = Date.UTC(10_000, 0) - 1;
+import { readExpiry, tokenExists, tokenMessage } from "./token-message.ts";
 
 /** Makes the service. */
 export function authService(parts: Parts, { unary }: CallHandlers): AuthServiceServer {
@@ -41,40 +40,40 @@ export function authService(parts: Parts, { unary }: CallHandlers): AuthServiceS
 /** Says who calls. */
 export async function getUser(caller: Caller | undefined): Promise<GetUserResponse> {
   const user = requireUser(caller);
-  return { name: user.userName, token: toMessage(user.token) };
+  return { name: user.userName, token: tokenMessage(user.token), admin: user.isAdmin };
 }
 
-/** Creates a token for the caller, or by root's hand for somebody else. */
+/** Creates a token for the caller, or by the hand of who administers the server for another. */
 export async function createToken(
   { sql }: Parts,
   request: CreateTokenRequest,
   caller: Caller | undefined,
 ): Promise<CreateTokenResponse> {
   const user = requireUser(caller);
+  const { name } = request;
   const owner = request.user === "" ? user.userName : request.user;
-  checkTokenName(request.name);
+  checkTokenName(name);
   checkUserName(owner);
-  if (owner !== user.userName && user.userName !== rootUserName) {
-    throw new PogoError("denied", `only ${rootUserName} may create tokens for others`);
+  if (owner !== user.userName && !user.isAdmin) {
+    throw new PogoError("denied", "only who administers the server may create tokens for others");
   }
-  const expiresAt = request.expiresAt === 0 ? null : new Date(request.expiresAt);
-  if (expiresAt && !(expiresAt.getTime() > Date.now())) {
-    throw new PogoError("usage", "the token would be expired already");
-  }
-  if (request.expiresAt > expiresAtMax) {
-    throw new PogoError("usage", "the token would expire after the year 9999", {
-      hint: "leave the time out: then it does not expire",
-    });
-  }
+  const scope = checkScope(request.scope ?? "admin");
+  const expiresAt = readExpiry(request.expiresAt);
+  const bound = request.repository ? await requireRead(sql, user, request.repository) : undefined;
+  const repositoryId = bound?.repositoryId ?? null;
   const secret = newTokenText();
+  const hash = hashSecret(secret);
   const row = await transaction(sql, async (tx) => {
     const { userId } = await ensureUser(tx, owner);
-    const hash = hashToken(secret);
-    return await createInDatabase(tx, { userId, name: request.name, hash, expiresAt });
+    const token = { userId, name, hash, expiresAt, scope, repositoryId };
+    const created = await createInDatabase(tx, token);
+    const details = { user: owner, token: name, scope, expiresAt: request.expiresAt };
+    const event = { ...(bound && { repositoryName: bound.name }), details };
+    if (created) await audit(tx, user, event);
+    return created;
   });
-  if (row) return { token: toMessage(row), secret };
-  const message = `${owner} has a token named ${JSON.stringify(request.name)} already`;
-  throw new PogoError("already-exists", message, { hint: "choose another name, or revoke it" });
+  if (!row) throw tokenExists(owner, name);
+  return { token: tokenMessage(row), secret };
 }
 
 /** Lists the caller's tokens. */
@@ -83,7 +82,7 @@ export async function listTokens(
   caller: Caller | undefined,
 ): Promise<ListTokensResponse> {
   const rows = await listInDatabase(sql, requireUser(caller).userId);
-  return { tokens: rows.map(toMessage) };
+  return { tokens: rows.map(tokenMessage) };
 }
 
 /** Revokes one of the caller's tokens. */
@@ -93,18 +92,14 @@ export async function revokeToken(
   caller: Caller | undefined,
 ): Promise<RevokeTokenResponse> {
   const user = requireUser(caller);
-  checkTokenName(request.name);
-  const row = await revokeInDatabase(sql, user.userId, request.name);
-  if (row) return { token: toMessage(row) };
-  const message = `${user.userName} has no token named ${JSON.stringify(request.name)}`;
+  const { name } = request;
+  checkTokenName(name);
+  const row = await transaction(sql, async (tx) => {
+    const revoked = await revokeInDatabase(tx, user.userId, name);
+    if (revoked) await audit(tx, user, { details: { user: user.userName, token: name } });
+    return revoked;
+  });
+  if (row) return { token: tokenMessage(row) };
+  const message = `${user.userName} has no token named ${JSON.stringify(name)}`;
   throw new PogoError("not-found", message, { hint: "see what there is: pogo token list" });
-}
-
-function toMessage(row: TokenRow): Token {
-  return {
-    name: row.name,
-    createdAt: row.createdAt.getTime(),
-    lastUsedAt: row.lastUsedAt?.getTime() ?? 0,
-    expiresAt: row.expiresAt?.getTime() ?? 0,
-  };
 }

@@ -1,5 +1,6 @@
 import type { Call, Handlers } from "#rpc/serve.ts";
-import { authenticate, type Caller } from "../auth.ts";
+import { openRefusals } from "../access/audit.ts";
+import { admit, authenticate, type Caller } from "../auth.ts";
 import { translateDatabaseError, type Sql } from "../db/connect.ts";
 import type { ObjectStore } from "../store/store.ts";
 
@@ -8,18 +9,37 @@ export type Parts = { sql: Sql; store: ObjectStore };
 
 export type CallHandlers = ReturnType<typeof authenticated>;
 
-/** Makes handlers that know who calls instead of what the call carried. */
+/**
+ * Makes handlers that know who calls instead of what the call carried. Who may not make the call
+ * at all is refused before its handler hears of it.
+ */
 export function authenticated({ sql }: Parts, handlers: Handlers) {
-  const callerOf = (call: Call) => authenticate(sql, call.token);
+  const noteRefusal = openRefusals(sql);
+
+  /** One call: who makes it, and what its failure is to whoever hears of it. */
+  function begin(call: Call, request?: unknown) {
+    let caller: Caller | undefined;
+    return {
+      async admit(): Promise<Caller | undefined> {
+        caller = await authenticate(sql, call);
+        return admit(caller, call.method);
+      },
+      async failed(error: unknown): Promise<unknown> {
+        await noteRefusal(call, caller, request, error);
+        return translateDatabaseError(error);
+      },
+    };
+  }
 
   function unary<Request, Response>(
-    handle: (request: Request, caller: Caller | undefined) => Promise<Response>,
+    handle: (request: Request, caller: Caller | undefined, call: Call) => Promise<Response>,
   ) {
     return handlers.unary(async (request: Request, call) => {
+      const begun = begin(call, request);
       try {
-        return await handle(request, await callerOf(call));
+        return await handle(request, await begun.admit(), call);
       } catch (error) {
-        throw translateDatabaseError(error);
+        throw await begun.failed(error);
       }
     });
   }
@@ -28,10 +48,11 @@ export function authenticated({ sql }: Parts, handlers: Handlers) {
     handle: (request: Request, caller: Caller | undefined) => AsyncIterable<Response>,
   ) {
     return handlers.serverStream(async function* (request: Request, call) {
+      const begun = begin(call, request);
       try {
-        yield* handle(request, await callerOf(call));
+        yield* handle(request, await begun.admit());
       } catch (error) {
-        throw translateDatabaseError(error);
+        throw await begun.failed(error);
       }
     });
   }
@@ -40,10 +61,11 @@ export function authenticated({ sql }: Parts, handlers: Handlers) {
     handle: (requests: AsyncIterable<Request>, caller: Caller | undefined) => Promise<Response>,
   ) {
     return handlers.clientStream(async (requests: AsyncIterable<Request>, call) => {
+      const begun = begin(call);
       try {
-        return await handle(requests, await callerOf(call));
+        return await handle(requests, await begun.admit());
       } catch (error) {
-        throw translateDatabaseError(error);
+        throw await begun.failed(error);
       }
     });
   }

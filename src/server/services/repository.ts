@@ -1,6 +1,7 @@
 import { PogoError } from "#core/errors.ts";
 import { pageMax } from "#core/limits.ts";
 import { checkRepositoryName } from "#core/name.ts";
+import { includesRole } from "#core/role.ts";
 import type {
   AllowCaseCollisionsRequest,
   AllowCaseCollisionsResponse,
@@ -12,8 +13,11 @@ import type {
   ListRepositoriesResponse,
   Repository,
   RepositoryServiceServer,
+  SetVisibilityRequest,
+  SetVisibilityResponse,
 } from "#gen/pogo/v1/repository.ts";
-import { requireAdmin, requireRead, requireUser, type Caller } from "../auth.ts";
+import { audit } from "../access/audit.ts";
+import { reachOf, requireAdmin, requireRead, requireUser, type Caller } from "../auth.ts";
 import { transaction } from "../db/connect.ts";
 import { openMutation } from "../db/mutation.ts";
 import {
@@ -21,6 +25,7 @@ import {
   createRepository as createInDatabase,
   findRepository,
   listRepositories as listInDatabase,
+  setVisibility as setInDatabase,
   type RepositoryRow,
 } from "../db/repositories.ts";
 import type { CallHandlers, Parts } from "./calls.ts";
@@ -40,6 +45,9 @@ export function repositoryService(parts: Parts, { unary }: CallHandlers): Reposi
     ),
     allowCaseCollisions: unary((request: AllowCaseCollisionsRequest, caller) =>
       allowCaseCollisions(parts, request, caller),
+    ),
+    setVisibility: unary((request: SetVisibilityRequest, caller) =>
+      setVisibility(parts, request, caller),
     ),
   };
 }
@@ -65,11 +73,13 @@ export async function createRepository(
     });
     if (!created) return undefined;
     const details = { name, public: isPublic, caseSensitive };
-    await openMutation(tx, created.repositoryId).record({ requestId, caller: user, kind, details });
+    const creator = { ...user, role: "admin" as const };
+    const mutation = openMutation(tx, created.repositoryId);
+    await mutation.record({ requestId, caller: creator, kind, details });
     return created;
   });
   if (row) return { repository: toMessage(row) };
-  const existing = await findRepository(sql, name, user.userId);
+  const existing = await findRepository(sql, name, reachOf(user));
   if (existing?.role === "admin") {
     const { repositoryId } = existing;
     const request = { repositoryId, requestId, caller: user, kind } as const;
@@ -97,7 +107,7 @@ export async function listRepositories(
 ): Promise<ListRepositoriesResponse> {
   const { after } = request;
   checkText(after);
-  const query = { userId: caller?.userId, after, limit: pageMax + 1 };
+  const query = { reach: reachOf(caller), after, limit: pageMax + 1 };
   const rows = await listInDatabase(sql, query);
   const repositories = rows.slice(0, pageMax).map(toMessage);
   return { repositories, more: rows.length > pageMax };
@@ -121,12 +131,28 @@ export async function allowCaseCollisions(
   return { repository: toMessage({ ...repository, caseSensitive: true }) };
 }
 
+/** Lets anyone read a repository, or only its members. */
+export async function setVisibility(
+  { sql }: Parts,
+  request: SetVisibilityRequest,
+  caller: Caller | undefined,
+): Promise<SetVisibilityResponse> {
+  const { repository, caller: user } = await requireAdmin(sql, caller, request.repository);
+  const { repositoryId, name: repositoryName } = repository;
+  await transaction(sql, async (tx) => {
+    if (!(await setInDatabase(tx, repositoryId, request.public))) return;
+    await audit(tx, user, { repositoryName, details: { public: request.public } });
+  });
+  return { repository: toMessage({ ...repository, public: request.public }) };
+}
+
 function toMessage(row: RepositoryRow): Repository {
   return {
     name: row.name,
     public: row.public,
     createdAt: row.createdAt.getTime(),
-    writable: row.role === "write" || row.role === "admin",
+    writable: includesRole(row.role, "write"),
     caseSensitive: row.caseSensitive,
+    role: row.role ?? "",
   };
 }

@@ -27,6 +27,10 @@ export interface Token {
   lastUsedAt: number;
   /** 0: it does not expire. */
   expiresAt: number;
+  /** The most that it allows of what its owner may: read, write or admin, which is all. */
+  scope: string;
+  /** The only repository that it is good for, beside what anyone may read; empty: all. */
+  repository: string;
 }
 
 export interface GetUserRequest {}
@@ -35,14 +39,20 @@ export interface GetUserResponse {
   name: string;
   /** The token that the call carried. */
   token: Token | undefined;
+  /** The user administers the server. */
+  admin: boolean;
 }
 
 export interface CreateTokenRequest {
   name: string;
   /** 0: it does not expire. */
   expiresAt: number;
-  /** For another user, who is created if need be. Only the user root may say so. */
+  /** For another user, who is created if need be. Only who administers the server may say so. */
   user: string;
+  /** As in Token. Absent: admin. */
+  scope?: string | undefined;
+  /** As in Token. Absent: all. */
+  repository?: string | undefined;
 }
 
 export interface CreateTokenResponse {
@@ -66,7 +76,7 @@ export interface RevokeTokenResponse {
 }
 
 function createBaseToken(): Token {
-  return { name: "", createdAt: 0, lastUsedAt: 0, expiresAt: 0 };
+  return { name: "", createdAt: 0, lastUsedAt: 0, expiresAt: 0, scope: "", repository: "" };
 }
 
 export const Token: MessageFns<Token> = {
@@ -82,6 +92,12 @@ export const Token: MessageFns<Token> = {
     }
     if (message.expiresAt !== 0) {
       writer.uint32(32).int64(message.expiresAt);
+    }
+    if (message.scope !== "") {
+      writer.uint32(42).string(message.scope);
+    }
+    if (message.repository !== "") {
+      writer.uint32(50).string(message.repository);
     }
     return writer;
   },
@@ -129,6 +145,22 @@ export const Token: MessageFns<Token> = {
             }
 
             message.expiresAt = longToNumber(reader.int64());
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.scope = reader.string();
+            continue;
+          }
+          case 6: {
+            if (tag !== 50) {
+              break;
+            }
+
+            message.repository = reader.string();
             continue;
           }
         }
@@ -180,7 +212,7 @@ export const GetUserRequest: MessageFns<GetUserRequest> = {
 };
 
 function createBaseGetUserResponse(): GetUserResponse {
-  return { name: "", token: undefined };
+  return { name: "", token: undefined, admin: false };
 }
 
 export const GetUserResponse: MessageFns<GetUserResponse> = {
@@ -190,6 +222,9 @@ export const GetUserResponse: MessageFns<GetUserResponse> = {
     }
     if (message.token !== undefined) {
       Token.encode(message.token, writer.uint32(18).fork()).join();
+    }
+    if (message.admin !== false) {
+      writer.uint32(24).bool(message.admin);
     }
     return writer;
   },
@@ -223,6 +258,14 @@ export const GetUserResponse: MessageFns<GetUserResponse> = {
             message.token = Token.decode(reader, reader.uint32());
             continue;
           }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.admin = reader.bool();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -237,7 +280,7 @@ export const GetUserResponse: MessageFns<GetUserResponse> = {
 };
 
 function createBaseCreateTokenRequest(): CreateTokenRequest {
-  return { name: "", expiresAt: 0, user: "" };
+  return { name: "", expiresAt: 0, user: "", scope: undefined, repository: undefined };
 }
 
 export const CreateTokenRequest: MessageFns<CreateTokenRequest> = {
@@ -250,6 +293,12 @@ export const CreateTokenRequest: MessageFns<CreateTokenRequest> = {
     }
     if (message.user !== "") {
       writer.uint32(26).string(message.user);
+    }
+    if (message.scope !== undefined) {
+      writer.uint32(34).string(message.scope);
+    }
+    if (message.repository !== undefined) {
+      writer.uint32(42).string(message.repository);
     }
     return writer;
   },
@@ -289,6 +338,22 @@ export const CreateTokenRequest: MessageFns<CreateTokenRequest> = {
             }
 
             message.user = reader.string();
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.scope = reader.string();
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.repository = reader.string();
             continue;
           }
         }
@@ -534,7 +599,10 @@ export const RevokeTokenResponse: MessageFns<RevokeTokenResponse> = {
   },
 };
 
-/** Who is calling, and the tokens that prove it. */
+/**
+ * Who is calling, and the tokens that prove it. A token that is limited to less than its owner may
+ * makes no others.
+ */
 export type AuthServiceService = typeof AuthServiceService;
 export const AuthServiceService = {
   /** Says whose token the call carries. Without a token: denied. */

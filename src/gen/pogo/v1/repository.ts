@@ -27,6 +27,11 @@ export interface Repository {
   writable: boolean;
   /** A directory may hold names that differ in case alone. */
   caseSensitive: boolean;
+  /**
+   * What the caller may do, by the token: read, write, maintain or admin. Empty: no member, who
+   * may read what is public.
+   */
+  role: string;
 }
 
 export interface CreateRepositoryRequest {
@@ -67,8 +72,17 @@ export interface AllowCaseCollisionsResponse {
   repository: Repository | undefined;
 }
 
+export interface SetVisibilityRequest {
+  repository: string;
+  public: boolean;
+}
+
+export interface SetVisibilityResponse {
+  repository: Repository | undefined;
+}
+
 function createBaseRepository(): Repository {
-  return { name: "", public: false, createdAt: 0, writable: false, caseSensitive: false };
+  return { name: "", public: false, createdAt: 0, writable: false, caseSensitive: false, role: "" };
 }
 
 export const Repository: MessageFns<Repository> = {
@@ -87,6 +101,9 @@ export const Repository: MessageFns<Repository> = {
     }
     if (message.caseSensitive !== false) {
       writer.uint32(40).bool(message.caseSensitive);
+    }
+    if (message.role !== "") {
+      writer.uint32(50).string(message.role);
     }
     return writer;
   },
@@ -142,6 +159,14 @@ export const Repository: MessageFns<Repository> = {
             }
 
             message.caseSensitive = reader.bool();
+            continue;
+          }
+          case 6: {
+            if (tag !== 50) {
+              break;
+            }
+
+            message.role = reader.string();
             continue;
           }
         }
@@ -598,6 +623,109 @@ export const AllowCaseCollisionsResponse: MessageFns<AllowCaseCollisionsResponse
   },
 };
 
+function createBaseSetVisibilityRequest(): SetVisibilityRequest {
+  return { repository: "", public: false };
+}
+
+export const SetVisibilityRequest: MessageFns<SetVisibilityRequest> = {
+  encode(message: SetVisibilityRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.repository !== "") {
+      writer.uint32(10).string(message.repository);
+    }
+    if (message.public !== false) {
+      writer.uint32(16).bool(message.public);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): SetVisibilityRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseSetVisibilityRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.repository = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.public = reader.bool();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseSetVisibilityResponse(): SetVisibilityResponse {
+  return { repository: undefined };
+}
+
+export const SetVisibilityResponse: MessageFns<SetVisibilityResponse> = {
+  encode(message: SetVisibilityResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.repository !== undefined) {
+      Repository.encode(message.repository, writer.uint32(10).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): SetVisibilityResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseSetVisibilityResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.repository = Repository.decode(reader, reader.uint32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
 /** Repositories: named histories on a server. */
 export type RepositoryServiceService = typeof RepositoryServiceService;
 export const RepositoryServiceService = {
@@ -658,6 +786,19 @@ export const RepositoryServiceService = {
     responseDeserialize: (value: Buffer): AllowCaseCollisionsResponse =>
       AllowCaseCollisionsResponse.decode(value),
   },
+  /** Lets anyone read the repository, or only its members. */
+  setVisibility: {
+    path: "/pogo.v1.RepositoryService/SetVisibility" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: SetVisibilityRequest): Buffer =>
+      Buffer.from(SetVisibilityRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): SetVisibilityRequest => SetVisibilityRequest.decode(value),
+    responseSerialize: (value: SetVisibilityResponse): Buffer =>
+      Buffer.from(SetVisibilityResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): SetVisibilityResponse =>
+      SetVisibilityResponse.decode(value),
+  },
 } as const;
 
 export interface RepositoryServiceServer extends UntypedServiceImplementation {
@@ -671,6 +812,8 @@ export interface RepositoryServiceServer extends UntypedServiceImplementation {
   listRepositories: handleUnaryCall<ListRepositoriesRequest, ListRepositoriesResponse>;
   /** Lets directories hold names that differ in case alone, which macOS and Windows cannot check out. */
   allowCaseCollisions: handleUnaryCall<AllowCaseCollisionsRequest, AllowCaseCollisionsResponse>;
+  /** Lets anyone read the repository, or only its members. */
+  setVisibility: handleUnaryCall<SetVisibilityRequest, SetVisibilityResponse>;
 }
 
 export interface RepositoryServiceClient extends Client {
@@ -739,6 +882,22 @@ export interface RepositoryServiceClient extends Client {
     metadata: Metadata,
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: AllowCaseCollisionsResponse) => void,
+  ): ClientUnaryCall;
+  /** Lets anyone read the repository, or only its members. */
+  setVisibility(
+    request: SetVisibilityRequest,
+    callback: (error: ServiceError | null, response: SetVisibilityResponse) => void,
+  ): ClientUnaryCall;
+  setVisibility(
+    request: SetVisibilityRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: SetVisibilityResponse) => void,
+  ): ClientUnaryCall;
+  setVisibility(
+    request: SetVisibilityRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: SetVisibilityResponse) => void,
   ): ClientUnaryCall;
 }
 
