@@ -99,8 +99,6 @@ create table objects (
   created_at timestamptz(3) not null default now()
 );
 
-);
-
 -- Which repository holds which object: what it has been sent. A hash alone opens nothing. That the
 -- repository exists is checked before, once: here it would be checked for every object.
 create table repository_objects (
@@ -221,8 +219,6 @@ create table bookmarks (
 );
 create index bookmarks_change on bookmarks (repository_id, change_id);
 
--- Every mutation of a repository, in the transaction that made it: the audit log, and what undo
--- goes back through. The request id recognises a request that is sent again.
 -- What holds for bookmarks whose names match a pattern, in which "*" is any text. All rules that
 -- match hold together.
 create table bookmark_rules (
@@ -241,6 +237,8 @@ create table bookmark_rules (
   primary key (repository_id, pattern)
 );
 
+-- Every mutation of a repository, in the transaction that made it: the audit log, and what undo
+-- goes back through. The request id recognises a request that is sent again.
 create table operations (
   repository_id bigint not null references repositories on delete cascade,
   -- From 1, without gaps, in the order in which they were done.

@@ -68,6 +68,5 @@ export const pageMax = 100;
 /** A larger file is not compared line by line: nobody reads such a patch. */
 export const diffBytesMax = 16 * mib;
 
-
 /** Letters that name a change: 64 random bits. */
 export const changeNameLength = 16;

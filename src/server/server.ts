@@ -3,42 +3,43 @@ import { statSync } from "node:fs";
 import { join, resolve } from "node:path";
 
 import { PogoError } from "#core/errors.ts";
+import { AuditServiceService } from "#gen/pogo/v1/audit.ts";
 import { AuthServiceService } from "#gen/pogo/v1/auth.ts";
 import { BookmarkServiceService } from "#gen/pogo/v1/bookmark.ts";
 import { ChangeServiceService } from "#gen/pogo/v1/change.ts";
-import { MergeServiceService } from "#gen/pogo/v1/merge.ts";
-import { OperationServiceService } from "#gen/pogo/v1/operation.ts";
 import { GroupServiceService } from "#gen/pogo/v1/group.ts";
 import { MemberServiceService } from "#gen/pogo/v1/member.ts";
+import { MergeServiceService } from "#gen/pogo/v1/merge.ts";
+import { OperationServiceService } from "#gen/pogo/v1/operation.ts";
 import { PullServiceService } from "#gen/pogo/v1/pull.ts";
 import { PushServiceService } from "#gen/pogo/v1/push.ts";
 import { QueryServiceService } from "#gen/pogo/v1/query.ts";
 import { RepositoryServiceService } from "#gen/pogo/v1/repository.ts";
+import { UserServiceService } from "#gen/pogo/v1/user.ts";
 import { listen, type Service } from "#rpc/listen.ts";
 import { handlers, type CallObserver } from "#rpc/serve.ts";
 import { ensureRoot, rootTokenLengthMin } from "./auth.ts";
-import { UserServiceService } from "#gen/pogo/v1/user.ts";
 import { checkDatabaseUrl, connect, translateDatabaseError, type Sql } from "./db/connect.ts";
 import { migrate } from "./db/migrate.ts";
+import { auditService } from "./services/audit.ts";
 import { authService } from "./services/auth.ts";
 import { bookmarkService } from "./services/bookmark.ts";
 import { authenticated, type Parts } from "./services/calls.ts";
 import { changeService } from "./services/change.ts";
+import { groupService } from "./services/group.ts";
+import { memberService } from "./services/member.ts";
 import { mergeService } from "./services/merge.ts";
 import { operationService } from "./services/operation.ts";
 import { pullService } from "./services/pull.ts";
 import { pushService } from "./services/push.ts";
 import { queryService } from "./services/query.ts";
-import { historyService } from "./services/history-editing.ts";
-import { groupService } from "./services/group.ts";
-import { memberService } from "./services/member.ts";
 import { repositoryService } from "./services/repository.ts";
+import { userService } from "./services/user.ts";
 import { openDiskStore } from "./store/disk.ts";
 import { webListener } from "./web.ts";
 
 export type ServerOptions = {
   /** Holds the embedded database and the objects, unless they are elsewhere. */
-import { userService } from "./services/user.ts";
   dataDirectory: string;
   /** `HOST:PORT`; port 0 is any free one. */
   listen: string;
@@ -162,6 +163,10 @@ function openServices(parts: Parts, observe: CallObserver): Service[] {
   const calls = authenticated(parts, handlers(observe));
   return [
     { definition: AuthServiceService, implementation: authService(parts, calls) },
+    { definition: UserServiceService, implementation: userService(parts, calls) },
+    { definition: GroupServiceService, implementation: groupService(parts, calls) },
+    { definition: AuditServiceService, implementation: auditService(parts, calls) },
+    { definition: MemberServiceService, implementation: memberService(parts, calls) },
     { definition: RepositoryServiceService, implementation: repositoryService(parts, calls) },
     { definition: PushServiceService, implementation: pushService(parts, calls) },
     { definition: PullServiceService, implementation: pullService(parts, calls) },
@@ -172,7 +177,3 @@ function openServices(parts: Parts, observe: CallObserver): Service[] {
     { definition: OperationServiceService, implementation: operationService(parts, calls) },
   ];
 }
-    { definition: UserServiceService, implementation: userService(parts, calls) },
-    { definition: GroupServiceService, implementation: groupService(parts, calls) },
-    { definition: AuditServiceService, implementation: auditService(parts, calls) },
-    { definition: MemberServiceService, implementation: memberService(parts, calls) },
