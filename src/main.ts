@@ -38,6 +38,13 @@ const program: Program = {
       cat: { load: () => import("#cli/commands/cat.ts").then((m) => m.cat) },
       ls: { load: () => import("#cli/commands/ls.ts").then((m) => m.ls) },
     },
+    "Edit history": {
+      rebase: { load: () => import("#cli/commands/rebase.ts").then((m) => m.rebase) },
+      squash: { load: () => import("#cli/commands/squash.ts").then((m) => m.squash) },
+      split: { load: () => import("#cli/commands/split.ts").then((m) => m.split) },
+      revert: { load: () => import("#cli/commands/revert.ts").then((m) => m.revert) },
+      duplicate: { load: () => import("#cli/commands/duplicate.ts").then((m) => m.duplicate) },
+    },
     "Name and remove": {
       bookmark: {
         aliases: ["b"],
@@ -56,7 +63,10 @@ const program: Program = {
           },
         },
       },
-      rm: { load: () => import("#cli/commands/rm.ts").then((m) => m.rm) },
+      rm: {
+        aliases: ["abandon"],
+        load: () => import("#cli/commands/rm.ts").then((m) => m.rm),
+      },
     },
     "Sign in": {
       login: { load: () => import("#cli/commands/login.ts").then((m) => m.login) },

@@ -9,6 +9,7 @@ import { count, shortName, subject } from "./change-view.ts";
 import type { Context } from "./context.ts";
 import type { Style } from "./output.ts";
 import type { ProgressLine } from "./progress.ts";
+import { rewritingJson } from "./rewriting-view.ts";
 import type { Session } from "./session.ts";
 
 /** Publishes the working copy and shows how it goes. If others were faster the command ends. */
@@ -34,16 +35,18 @@ export function pushJson(result: PushResult, current: CurrentChange) {
     draft: isDraft(current),
     files,
     sent: result.sent,
+    ...(result.rewriting && { rewriting: rewritingJson(result.rewriting) }),
   };
 }
 
 /** A push for people, by the verb that they typed. */
 export function pushText(
-  { outcome, differences }: PushResult,
+  result: PushResult,
   current: CurrentChange,
   style: Style,
   verb: "pushed" | "committed" = "pushed",
 ): string {
+  const { outcome, differences } = result;
   const name = shortName(current, style);
   const files = differences.length === 0 ? "no files" : count(differences.length, "file");
   const title = subject(current.description, style);
@@ -56,6 +59,11 @@ export function pushText(
         ? shortName({ name: parent.change, prefix: parent.prefix }, style)
         : "the change";
       return `${sealed} is sealed: ${verb} your edits as its new child ${name} ${title} (${files})`;
+    }
+    case "rewritten": {
+      const above = (result.rewriting?.count ?? 1) - 1;
+      const follow = above > 0 ? `; ${count(above, "change")} above it followed` : "";
+      return `rewrote ${name} as version ${current.version} ${title} (${files})${follow}`;
     }
     case "version-added":
       return `${verb} ${name} version ${current.version} ${title} (${files})`;

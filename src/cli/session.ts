@@ -3,7 +3,7 @@ import { findToken } from "#client/credentials.ts";
 import { publishedChange } from "#client/change.ts";
 import { cachedRemote, cacheDirectory, openObjectCache } from "#client/object-cache.ts";
 import { openRemote, type Remote } from "#client/remote.ts";
-import { isDraft } from "#client/revision.ts";
+import { isDraft, publishedRevision } from "#client/revision.ts";
 import type { CurrentChange } from "#client/state.ts";
 import { recoverWorkspace } from "#client/switch.ts";
 import { interruptedOperation } from "#client/working-copy/journal.ts";
@@ -99,6 +99,11 @@ async function recoverIfInterrupted(
 async function recover(context: Context, parts: { workspace: Workspace; remote: Remote }) {
   using line = context.progress("finishing what was interrupted");
   return await recoverWorkspace(parts, line);
+}
+
+/** Finds the published change that was typed, to do something with it. */
+export async function findTarget({ remote, current }: Session, typed: string): Promise<Change> {
+  return await findWhole(remote, publishedRevision(current, typed));
 }
 
 /** Finds a change to do something with: an old version of one stays as it is. */

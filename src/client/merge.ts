@@ -5,9 +5,20 @@ import { newChangeName } from "./change.ts";
 import { newRequestId, type Remote } from "./remote.ts";
 
 export type SyncResult = {
-  outcome: "in-sync" | "created" | "fast-forwarded" | "merged" | "behind" | "conflicted";
+  outcome:
+    "in-sync" | "created" | "fast-forwarded" | "merged" | "rebased" | "behind" | "conflicted";
   change: Change;
   conflicts: string[];
+  /** How many changes were rebased. */
+  rebased: number;
+};
+
+/** How a bookmark and a change are to be brought together. */
+export type SyncOptions = {
+  /** Rebases instead of merging. */
+  rebase?: boolean;
+  /** Only says what would happen. */
+  dryRun?: boolean;
 };
 
 const outcomes: Record<SyncOutcome, SyncResult["outcome"]> = {
@@ -18,6 +29,7 @@ const outcomes: Record<SyncOutcome, SyncResult["outcome"]> = {
   [SyncOutcome.SYNC_OUTCOME_MERGED]: "merged",
   [SyncOutcome.SYNC_OUTCOME_BEHIND]: "behind",
   [SyncOutcome.SYNC_OUTCOME_CONFLICTED]: "conflicted",
+  [SyncOutcome.SYNC_OUTCOME_REBASED]: "rebased",
 };
 
 /** Creates a change that has several parents. */
@@ -37,9 +49,11 @@ export async function syncBookmark(
   bookmark: string,
   revision: string,
   description: string,
+  { rebase = false, dryRun = false }: SyncOptions = {},
 ): Promise<SyncResult> {
   const names = { requestId: newRequestId(), change: newChangeName() };
-  const answer = await remote.syncBookmark({ ...names, bookmark, revision, description });
-  const { change, conflicts } = answer;
-  return { outcome: outcomes[answer.outcome] ?? "in-sync", change: change!, conflicts };
+  const how = { description, rebase, dryRun };
+  const answer = await remote.syncBookmark({ ...names, bookmark, revision, ...how });
+  const { change, conflicts, rebased } = answer;
+  return { outcome: outcomes[answer.outcome] ?? "in-sync", change: change!, conflicts, rebased };
 }

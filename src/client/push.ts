@@ -7,6 +7,7 @@ import { isPogoError, PogoError } from "#core/errors.ts";
 import { hashKey, type Hash } from "#core/hash.ts";
 import { CommitOutcome } from "#gen/pogo/v1/push.ts";
 import type { Change } from "#gen/pogo/v1/common.ts";
+import type { Rewriting } from "#gen/pogo/v1/history.ts";
 import { newChangeName, publishedChange } from "./change.ts";
 import { newRequestId, type Remote } from "./remote.ts";
 import { isDraft } from "./revision.ts";
@@ -18,7 +19,13 @@ import { scan, type Difference, type Scan } from "./working-copy/scan.ts";
 import { buildTrees, knownStats } from "./working-copy/trees.ts";
 import type { Workspace } from "./workspace.ts";
 
-export type Outcome = "unchanged" | "created" | "version-added" | "child-created" | "diverged";
+export type Outcome =
+  | "unchanged"
+  | "created"
+  | "version-added"
+  | "child-created"
+  | "rewritten"
+  | "diverged";
 
 export type PushResult = {
   outcome: Outcome;
@@ -30,13 +37,17 @@ export type PushResult = {
   change: Change | undefined;
   /** When diverged: the change as others see it. */
   theirs: Change | undefined;
+  /** When rewritten: what became of the change, and of what stands on it. */
+  rewriting?: Rewriting | undefined;
 };
 
-type Committed = Pick<PushResult, "outcome" | "change" | "theirs">;
+type Committed = Pick<PushResult, "outcome" | "change" | "theirs" | "rewriting">;
 
 export type PushOptions = {
   /** Replaces the description. */
   description?: string | undefined;
+  /** Puts the edits into the change itself even if it is sealed. */
+  rewrite?: boolean;
   /** Publishes files that the ignore files ignore, too. */
   includeIgnored?: boolean;
   observer?: (differences: Difference[]) => UploadObserver;
@@ -49,6 +60,7 @@ const outcomes: Record<CommitOutcome, Outcome> = {
   [CommitOutcome.COMMIT_OUTCOME_VERSION_ADDED]: "version-added",
   [CommitOutcome.COMMIT_OUTCOME_CHILD_CREATED]: "child-created",
   [CommitOutcome.COMMIT_OUTCOME_DIVERGED]: "diverged",
+  [CommitOutcome.COMMIT_OUTCOME_REWRITTEN]: "rewritten",
 };
 
 // Below this a collection takes longer than it is worth.
@@ -93,6 +105,7 @@ export async function push(
     parents: isDraft(current) ? current.parents : [],
     description,
     child: newChangeName(),
+    rewrite: options.rewrite === true,
   };
   workspace.state.setPendingPush(pending);
   const encoded = new Map(trees.encoded.map(({ hash, bytes }) => [hashKey(hash), bytes]));
@@ -163,7 +176,8 @@ async function commit(
     if (!change) throw new Error("the server left out the change that it committed");
     moveBase(state, publishedChange(change), trees, known, () => state.setPendingPush(undefined));
     pruneConflicts(workspace);
-    return { outcome: outcomes[answer.outcome], change, theirs: answer.current };
+    const { current: theirs, rewriting } = answer;
+    return { outcome: outcomes[answer.outcome], change, theirs, rewriting };
   } catch (error) {
     // The server refused: there is no answer that could have been lost.
     if (isPogoError(error) && error.code !== "unavailable" && error.code !== "internal") {

@@ -38,6 +38,7 @@ import { RepositoryServiceService as Repositories } from "#gen/pogo/v1/repositor
 import type { Repository } from "#gen/pogo/v1/repository.ts";
 import { fromParts, toParts, type Blob } from "#rpc/blobs.ts";
 import type { Channel } from "#rpc/channel.ts";
+import { checkRewriting, historyCalls } from "./history.ts";
 import { askedObjects, checkChange, namedTrees, present, wrong } from "./received.ts";
 
 export type Remote = ReturnType<typeof openRemote>;
@@ -155,6 +156,7 @@ export function openRemote(channel: Channel, repository: string, signal?: AbortS
       const answer = await channel.unary(Push.commit, asked, timed);
       checkChange(answer.change);
       if (answer.outcome === CommitOutcome.COMMIT_OUTCOME_DIVERGED) checkChange(answer.current);
+      if (answer.rewriting) checkRewriting(answer.rewriting);
       return answer;
     },
     getTrees: (root: Hash, held: Hash | undefined): AsyncGenerator<Blob> => {
@@ -168,10 +170,14 @@ export function openRemote(channel: Channel, repository: string, signal?: AbortS
       const request = { repository, requestId: newRequestId(), revision, description };
       return checkChange((await channel.unary(Changes.describeChange, request, settings)).change);
     },
-    removeChange: (revision: string): Promise<RemoveChangeResponse> => {
+    removeChange: async (revision: string): Promise<RemoveChangeResponse> => {
       const request = { repository, requestId: newRequestId(), revision };
-      return channel.unary(Changes.removeChange, request, settings);
+      const timed = { ...settings, deadlineMs: commitDeadlineMs };
+      const answer = await channel.unary(Changes.removeChange, request, timed);
+      checkRewriting(answer.rewriting);
+      return answer;
     },
+    ...historyCalls(channel, repository, { ...settings, deadlineMs: commitDeadlineMs }),
     mergeChanges: async (request: {
       requestId: Uint8Array;
       revisions: string[];
@@ -189,6 +195,8 @@ export function openRemote(channel: Channel, repository: string, signal?: AbortS
       revision: string;
       description: string;
       change: string;
+      rebase?: boolean;
+      dryRun?: boolean;
     }): Promise<SyncBookmarkResponse> => {
       const timed = { ...settings, deadlineMs: commitDeadlineMs };
       const answer = await channel.unary(Merges.syncBookmark, { repository, ...request }, timed);

@@ -51,6 +51,7 @@ export type PendingPush = {
   parents: { change: string; version: number }[];
   description: string | undefined;
   child: string;
+  rewrite?: boolean;
 };
 
 const stateFile = "state.sqlite";

@@ -68,5 +68,8 @@ export const pageMax = 100;
 /** A larger file is not compared line by line: nobody reads such a patch. */
 export const diffBytesMax = 16 * mib;
 
+/** More changes are not rewritten at once: all are locked while their versions are written. */
+export const rewrittenChangesMax = 5000;
+
 /** Letters that name a change: 64 random bits. */
 export const changeNameLength = 16;

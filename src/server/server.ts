@@ -9,6 +9,7 @@ import { BookmarkServiceService } from "#gen/pogo/v1/bookmark.ts";
 import { ChangeServiceService } from "#gen/pogo/v1/change.ts";
 import { GroupServiceService } from "#gen/pogo/v1/group.ts";
 import { MemberServiceService } from "#gen/pogo/v1/member.ts";
+import { HistoryServiceService } from "#gen/pogo/v1/history.ts";
 import { MergeServiceService } from "#gen/pogo/v1/merge.ts";
 import { OperationServiceService } from "#gen/pogo/v1/operation.ts";
 import { PullServiceService } from "#gen/pogo/v1/pull.ts";
@@ -28,6 +29,7 @@ import { authenticated, type Parts } from "./services/calls.ts";
 import { changeService } from "./services/change.ts";
 import { groupService } from "./services/group.ts";
 import { memberService } from "./services/member.ts";
+import { historyService } from "./services/history-editing.ts";
 import { mergeService } from "./services/merge.ts";
 import { operationService } from "./services/operation.ts";
 import { pullService } from "./services/pull.ts";
@@ -172,6 +174,7 @@ function openServices(parts: Parts, observe: CallObserver): Service[] {
     { definition: PullServiceService, implementation: pullService(parts, calls) },
     { definition: QueryServiceService, implementation: queryService(parts, calls) },
     { definition: MergeServiceService, implementation: mergeService(parts, calls) },
+    { definition: HistoryServiceService, implementation: historyService(parts, calls) },
     { definition: ChangeServiceService, implementation: changeService(parts, calls) },
     { definition: BookmarkServiceService, implementation: bookmarkService(parts, calls) },
     { definition: OperationServiceService, implementation: operationService(parts, calls) },

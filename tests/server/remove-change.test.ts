@@ -5,7 +5,7 @@ import { ChangeServiceService as Changes } from "#gen/pogo/v1/change.ts";
 import type { Change } from "#gen/pogo/v1/common.ts";
 import type { Channel } from "#rpc/channel.ts";
 import { engines, startMs } from "../support/postgres.ts";
-import { publish } from "../support/publish.ts";
+import { publish, upload } from "../support/publish.ts";
 import { refusal } from "../support/refusal.ts";
 import { createRemote, startTestServer, type TestServer } from "../support/server.ts";
 
@@ -22,6 +22,8 @@ describe.each(engines)("%s", (engine) => {
   });
   afterAll(() => server[Symbol.asyncDispose]());
 
+  const held = new Map<string, Record<string, string>>();
+
   async function add(text: string, ...on: Change[]): Promise<Change> {
     const parents = on.map(({ name, version }) => ({
       change: name,
@@ -30,13 +32,17 @@ describe.each(engines)("%s", (engine) => {
       prefix: "",
     }));
     const request = { parents, description: text };
-    return (await publish(remote, { f: text, [text]: text }, request)).change!;
+    const files = Object.assign({}, ...on.map(({ name }) => held.get(name)));
+    const own = { ...files, [text]: text };
+    const { change } = await publish(remote, own, request);
+    held.set(change!.name, own);
+    return change!;
   }
 
   const parentsOf = async ({ name }: Change) =>
     (await remote.getChange(name)).parents.map(({ change }) => change);
 
-  test("children of a removed change get its parents, and keep their files", async () => {
+  test("children of a removed change get its parents, and keep their own edits", async () => {
     const root = await add("root");
     const middle = await add("middle", root);
     const other = await add("other", root);
@@ -45,15 +51,17 @@ describe.each(engines)("%s", (engine) => {
     const grandchild = await add("grandchild", child);
     const removed = await remote.removeChange(middle.name);
     expect(removed.change!.name).toBe(middle.name);
-    expect(removed.children.map(({ name }) => name).sort()).toEqual(
-      [child.name, merge.name].sort(),
-    );
+    const rewritten = removed.rewriting!.changes.map(({ name }) => name);
+    expect(rewritten.sort()).toEqual([child.name, merge.name, grandchild.name].sort());
+    expect(removed.rewriting).toMatchObject({ count: 3, conflicted: 0 });
     expect(await parentsOf(child)).toEqual([root.name]);
     expect(await parentsOf(merge)).toEqual([other.name, root.name]);
     expect(await parentsOf(grandchild)).toEqual([child.name]);
     const now = await remote.getChange(child.name);
     expect(now).toMatchObject({ version: 2, description: "child" });
-    expect(now.tree).toEqual(child.tree);
+    expect(now.tree).toEqual(await upload(remote, { root: "root", child: "child" }));
+    const left = await upload(remote, { root: "root", other: "other", merge: "merge" });
+    expect((await remote.getChange(merge.name)).tree).toEqual(left);
     expect(await refusal(remote.getChange(middle.name))).toBe("not-found");
     expect(await refusal(remote.getChange(middle.name.slice(0, 15)))).toBe("not-found");
     expect(await refusal(remote.removeChange(middle.name))).toBe("not-found");
@@ -70,9 +78,12 @@ describe.each(engines)("%s", (engine) => {
     const root = await add("root");
     const top = await add("top", root);
     await remote.setBookmark("moves", top.name);
-    expect((await remote.removeChange(top.name)).bookmarks).toEqual(["moves"]);
+    const bookmarksOf = async ({ name }: Change) => {
+      return (await remote.removeChange(name)).rewriting!.bookmarks;
+    };
+    expect(await bookmarksOf(top)).toEqual(["moves"]);
     expect((await remote.getChange("moves")).name).toBe(root.name);
-    expect((await remote.removeChange(root.name)).bookmarks).toEqual(["moves"]);
+    expect(await bookmarksOf(root)).toEqual(["moves"]);
     expect(await refusal(remote.getChange("moves"))).toBe("not-found");
   });
 
@@ -83,7 +94,7 @@ describe.each(engines)("%s", (engine) => {
     const request = { repository: "pruned", requestId, revision: root.name };
     const first = await ann.unary(Changes.removeChange, request);
     const again = await ann.unary(Changes.removeChange, request);
-    expect(again.children).toEqual(first.children);
+    expect(again).toEqual(first);
     expect(await parentsOf(child)).toEqual([]);
   });
 

@@ -1,17 +1,24 @@
 import { command } from "../command.ts";
 import { openEditSession } from "../edit-session.ts";
 import { publish, pushJson, pushText } from "../push-view.ts";
+import { conflictHints } from "../rewriting-view.ts";
 
 export const push = command({
   meta: {
     description: "publish the working copy as a new version of its change",
-    examples: ["pogo push", 'pogo push -m "parser: accept empty lists"'],
+    examples: ["pogo push", 'pogo push -m "parser: accept empty lists"', "pogo push --rewrite"],
   },
   args: {
     message: { type: "string", alias: "m", valueHint: "TEXT", description: "describe the change" },
     includeIgnored: {
       type: "boolean",
       description: "publish what .gitignore and .pogoignore ignore, too",
+    },
+    rewrite: {
+      type: "boolean",
+      description:
+        "change a sealed change itself, not a new child; what stands on it follows " +
+        "(another author's only while no bookmark points at it)",
     },
     caseSensitive: {
       type: "boolean",
@@ -24,9 +31,13 @@ export const push = command({
     const result = await publish(session, context, {
       description: args.message,
       includeIgnored: args.includeIgnored === true,
+      rewrite: args.rewrite === true,
     });
     context.report(pushJson(result, session.current), (style) => {
-      return pushText(result, session.current, style);
+      const text = pushText(result, session.current, style);
+      const { rewriting } = result;
+      if (!rewriting) return text;
+      return [text, ...conflictHints(rewriting, session.current.name)].join("\n");
     });
   },
 });

@@ -1,15 +1,19 @@
 import { newDraft } from "#client/change.ts";
-import { isDraft, publishedRevision } from "#client/revision.ts";
+import { isDraft } from "#client/revision.ts";
 import { moveOnto } from "#client/switch.ts";
 import type { Change } from "#gen/pogo/v1/common.ts";
 import { changeJson, changeLine, shortName } from "../change-view.ts";
 import { command } from "../command.ts";
+import type { Context } from "../context.ts";
 import { openEditSession, type EditSession } from "../edit-session.ts";
-import { findWhole } from "../session.ts";
+import { publish, pushedBefore } from "../push-view.ts";
+import { followRewriting } from "../rewriting-session.ts";
+import { conflictHints, rewritingJson, rewritingLines } from "../rewriting-view.ts";
+import { findTarget } from "../session.ts";
 
 export const rm = command({
   meta: {
-    description: "hide a change; the changes on top of it stay, with its parents as theirs",
+    description: "hide a change and its edits; the changes on top of it keep theirs",
     examples: ["pogo rm kxyz"],
   },
   args: {
@@ -17,42 +21,52 @@ export const rm = command({
   },
   async run({ args, context }) {
     await using session = await openEditSession(context);
-    const revision = publishedRevision(session.current, args.revision);
-    const target = await findWhole(session.remote, revision);
-    const { change, children, bookmarks } = await session.remote.removeChange(target.name);
-    await leaveRemoved(session, target);
+    const target = await findTarget(session, args.revision);
+    const isOwn = target.name === session.current.name;
+    // Edits of the change that goes become a draft's, here.
+    const pushed = isOwn
+      ? undefined
+      : pushedBefore(await publish(session, context), session.current);
+    const { change, rewriting } = await session.remote.removeChange(target.name);
+    if (isOwn) await leaveRemoved(session, target);
+    else await followRemoval(session, context, target);
     const value = {
       removed: change && changeJson(change),
-      children: children.map(changeJson),
-      bookmarks,
+      ...rewritingJson(rewriting!),
+      pushed: pushed?.value ?? null,
     };
     context.report(value, (style) => {
       const lines = [`removed ${change ? changeLine(change, style) : args.revision}`];
-      for (const child of children) lines.push(`re-parented ${changeLine(child, style)}`);
+      if (rewriting!.count > 0) lines.push(...rewritingLines(rewriting!, "rebased", style));
       const [parent] = target.parents;
       const where = parent && shortName({ name: parent.change, prefix: parent.prefix }, style);
-      for (const name of bookmarks) {
+      for (const name of rewriting!.bookmarks) {
         lines.push(where ? `moved bookmark ${name} to ${where}` : `deleted bookmark ${name}`);
       }
-      return lines.join("\n");
+      lines.push(...conflictHints(rewriting!, session.current.name));
+      return (pushed?.text(style) ?? "") + lines.join("\n");
     });
   },
 });
 
 /**
- * A working copy on the removed change, or with a draft on top of it, goes on from its parents.
- * The files stay as they are, so that what the change did is an edit of the draft now.
+ * A working copy on the removed change goes on from its parents, with its files as they are: what
+ * the change did is an edit of the draft now.
  */
 async function leaveRemoved(session: EditSession, removed: Change): Promise<void> {
   const { remote, current } = session;
-  const isOn = current.name === removed.name;
-  const isAbove = isDraft(current) && current.parents.some(({ change }) => change === removed.name);
-  if (!isOn && !isAbove) return await session.refresh();
-  const kept = current.parents.filter(({ change }) => change !== removed.name);
-  const names = [...removed.parents, ...(isOn ? [] : kept)].map(
-    ({ change, version }) => `${change}@${version}`,
-  );
+  const names = removed.parents.map(({ change, version }) => `${change}@${version}`);
   const parents = await Promise.all(names.map((name) => remote.getChange(name)));
-  const draft = newDraft(parents, current.description);
-  await moveOnto(session, isOn ? draft : { ...draft, name: current.name, prefix: current.prefix });
+  await moveOnto(session, newDraft(parents, current.description));
+}
+
+/** One that stands on it, or above it, loses what it did as well. */
+async function followRemoval(
+  session: EditSession,
+  context: Context,
+  { name }: Change,
+): Promise<void> {
+  const { current } = session;
+  const isConcerned = !isDraft(current) || current.parents.some(({ change }) => change === name);
+  if (isConcerned) await followRewriting(session, context);
 }

@@ -148,25 +148,6 @@ export async function readParents(
     order by ordinal`;
 }
 
-/** Ids of the visible changes whose parents the change is among. */
-export async function readChildren(
-  sql: Queries,
-  repositoryId: number,
-  changeId: number,
-): Promise<number[]> {
-  const rows = await sql<{ changeId: number }[]>`
-    select distinct child.change_id
-    from version_parents p
-    cross join lateral (
-      select change_id from changes c
-      where c.repository_id = ${repositoryId} and c.version_id = p.version_id
-        and c.removed_at is null
-      limit 1) child
-    where p.repository_id = ${repositoryId} and p.parent_change_id = ${changeId}
-    order by child.change_id`;
-  return rows.map((row) => row.changeId);
-}
-
 /** Tells whether a bookmark points at the change, or it has a visible child. */
 export async function isPinned(
   sql: Queries,

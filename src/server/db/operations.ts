@@ -13,6 +13,11 @@ export type OperationKind =
   | "sync-bookmark"
   | "set-bookmark"
   | "delete-bookmark"
+  | "rebase"
+  | "squash"
+  | "split"
+  | "revert"
+  | "duplicate"
   | "undo"
   | "redo"
   | "restore-operation";

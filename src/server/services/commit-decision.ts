@@ -14,6 +14,7 @@ import {
   type ParentRow,
   type VersionRow,
 } from "../db/changes.ts";
+import { bookmarksOf } from "../db/bookmarks.ts";
 import type { Queries } from "../db/connect.ts";
 import { findParents, visibleParents } from "./parents.ts";
 import { checkDescription, checkHash, checkRequestId } from "./requests.ts";
@@ -126,20 +127,39 @@ async function decideNext(
     change.isRemoved ||
     change.authorId !== caller.userId ||
     (await isPinned(sql, repositoryId, change.changeId));
-  if (isSealed) return await decideChild(sql, target, change, isInStep ? current : expected);
+  const isRewritten = isSealed && request.rewrite === true && !change.isRemoved;
+  if (isRewritten) await requireRewritable(sql, target, change);
+  else if (isSealed) return await decideChild(sql, target, change, isInStep ? current : expected);
   if (!isInStep) {
     const diverged = request.description ?? expected.description;
     return await decideDiverged(sql, target, change, expected, diverged);
   }
   return {
     kind: "write",
-    outcome: CommitOutcome.COMMIT_OUTCOME_VERSION_ADDED,
+    outcome: isRewritten
+      ? CommitOutcome.COMMIT_OUTCOME_REWRITTEN
+      : CommitOutcome.COMMIT_OUTCOME_VERSION_ADDED,
     name: change.name,
     change,
     parents: await readParents(sql, repositoryId, current.versionId),
     base: current,
     description,
   };
+}
+
+/** What others have named is not rewritten behind their backs. */
+async function requireRewritable(
+  sql: Queries,
+  { repositoryId, caller }: Target,
+  { changeId, name, authorId }: ChangeRow,
+): Promise<void> {
+  if (authorId === caller.userId) return;
+  const [bookmark] = await bookmarksOf(sql, repositoryId, changeId);
+  if (bookmark === undefined) return;
+  const message = `change ${name} is another author's, and bookmark ${bookmark} points at it`;
+  throw new PogoError("denied", message, {
+    hint: "without --rewrite your edits become a new change on top of it: pogo push",
+  });
 }
 
 async function decideChild(

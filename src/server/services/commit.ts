@@ -25,6 +25,7 @@ import type { Parts } from "./calls.ts";
 import { readChangeMessage } from "./change-message.ts";
 import { checkCommit, decide, type Decision, type Target } from "./commit-decision.ts";
 import { recallOperation } from "./requests.ts";
+import { rewriteSealed, tellRewritten } from "./rewrite-commit.ts";
 import { diffTrees, treeReader } from "./tree-walk.ts";
 
 type Answer = { outcome: CommitOutcome; versionId: number };
@@ -37,10 +38,11 @@ const keptFilesMax = 100_000;
 
 /** Makes a version out of trees and objects that the repository holds. */
 export async function commit(
-  { sql }: Parts,
+  parts: Parts,
   request: CommitRequest,
   caller: Caller | undefined,
 ): Promise<CommitResponse> {
+  const { sql } = parts;
   checkCommit(request);
   const { repository, caller: user } = await requireWrite(sql, caller, request.repository);
   const target: Target = { repositoryId: repository.repositoryId, caller: user, request };
@@ -54,8 +56,10 @@ export async function commit(
       const own = await recallCommit(sql, target);
       return await respond(sql, target, own ?? decision);
     }
-    const files = await walkDifference(sql, target, decision);
-    const answer = await transaction(sql, (tx) => write(tx, target, decision, files));
+    const answer =
+      decision.outcome === CommitOutcome.COMMIT_OUTCOME_REWRITTEN
+        ? await rewriteSealed(parts, repository, target, decision)
+        : await writeNew(sql, target, decision);
     if (answer) return await respond(sql, target, answer);
   }
   throw new PogoError("conflict", `change ${request.change} is being pushed to all the time`, {
@@ -104,6 +108,15 @@ async function walkDifference(
   return files?.sort((a, b) => compareNames(a.path, b.path));
 }
 
+async function writeNew(
+  sql: Sql,
+  target: Target,
+  decision: NewVersionDecision,
+): Promise<Answer | undefined> {
+  const files = await walkDifference(sql, target, decision);
+  return await transaction(sql, (tx) => write(tx, target, decision, files));
+}
+
 async function write(
   tx: Queries,
   target: Target,
@@ -148,11 +161,14 @@ async function write(
 async function respond(sql: Sql, target: Target, answer: Answer): Promise<CommitResponse> {
   const { repositoryId, caller } = target;
   const change = await readChangeMessage(sql, repositoryId, answer.versionId, caller);
-  if (answer.outcome !== CommitOutcome.COMMIT_OUTCOME_DIVERGED) {
-    return { change, outcome: answer.outcome, current: undefined };
+  const { outcome } = answer;
+  if (outcome !== CommitOutcome.COMMIT_OUTCOME_DIVERGED) {
+    const isRewritten = outcome === CommitOutcome.COMMIT_OUTCOME_REWRITTEN;
+    const rewriting = isRewritten ? await tellRewritten(sql, target) : undefined;
+    return { change, outcome, current: undefined, rewriting };
   }
   const { changeId } = await readVersion(sql, repositoryId, answer.versionId);
   const [now] = await readChanges(sql, repositoryId, [changeId]);
   const current = now && (await readChangeMessage(sql, repositoryId, now.versionId, caller));
-  return { change, outcome: answer.outcome, current };
+  return { change, outcome, current, rewriting: undefined };
 }

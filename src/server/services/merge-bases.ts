@@ -23,22 +23,30 @@ const nearCount = 64;
 const rangeMin = 256;
 const rangeMax = 8192;
 
-/** Opens the graph of a repository; what was read of it is kept. */
-export function openVersionGraph(sql: Queries, repositoryId: number): VersionGraph {
-  const known = new Map<number, number[]>();
+/**
+ * Opens the graph of a repository; what was read of it is kept. `planned` are versions that are
+ * to be, with what they are made from: younger than all others.
+ */
+export function openVersionGraph(
+  sql: Queries,
+  repositoryId: number,
+  planned: ReadonlyMap<number, number[]> = new Map(),
+): VersionGraph {
+  const read = new Map<number, number[]>();
   let size = rangeMin;
   let isFar = false;
 
   async function originsOf(versionId: number, open: readonly number[]): Promise<number[]> {
-    if (!known.has(versionId)) {
+    const isKnown = planned.has(versionId) || read.has(versionId);
+    if (!isKnown) {
       const nodes = isFar
         ? await readOriginsBelow(sql, repositoryId, versionId, size)
         : await readOrigins(sql, repositoryId, [versionId, ...open], nearCount);
-      for (const node of nodes) known.set(node.versionId, node.origins);
+      for (const node of nodes) read.set(node.versionId, node.origins);
       if (isFar) size = Math.min(size * 4, rangeMax);
       isFar = true;
     }
-    const origins = known.get(versionId);
+    const origins = planned.get(versionId) ?? read.get(versionId);
     if (!origins) throw new Error(`version ${versionId} is gone`);
     return origins;
   }

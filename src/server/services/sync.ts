@@ -6,6 +6,7 @@
  */
 import { PogoError } from "#core/errors.ts";
 import { checkBookmarkName, isChangeName } from "#core/name.ts";
+import { compareNames } from "#core/tree.ts";
 import {
   SyncOutcome,
   type SyncBookmarkRequest,
@@ -19,17 +20,26 @@ import {
   readChanges,
   readVersion,
   type ChangeRow,
+  type ParentRow,
 } from "../db/changes.ts";
 import { transaction, type Queries, type Sql } from "../db/connect.ts";
-import { openMutation } from "../db/mutation.ts";
+import { openMutation, type Mutation } from "../db/mutation.ts";
 import type { RepositoryRow } from "../db/repositories.ts";
 import type { Parts } from "./calls.ts";
 import { readChangeMessage } from "./change-message.ts";
 import { openVersionGraph } from "./merge-bases.ts";
 import { insertMerge, isConflicted, mergeParents, type Merged } from "./merge-versions.ts";
 import { fittingPaths } from "./paths-answer.ts";
+import { planBranch } from "./rebase.ts";
 import { checkDescription, checkRequestId, recallOperation } from "./requests.ts";
 import { resolveChange } from "./revision.ts";
+import {
+  lockAsPlanned,
+  prepareRewriting,
+  writeRewriting,
+  type PreparedRewriting,
+} from "./rewrite.ts";
+import { diffTrees, treeReader } from "./tree-walk.ts";
 
 /** Runs tasks of one key one after another. */
 export type BookmarkQueue = <T>(key: string, task: () => Promise<T>) => Promise<T>;
@@ -40,10 +50,19 @@ type Decision = {
   change: ChangeRow;
   bookmark: BookmarkRow | undefined;
 };
-type Answer = { outcome: SyncOutcome; versionId: number; conflicts: string[] };
+type Answer = { outcome: SyncOutcome; versionId: number; conflicts: string[]; rebased: number };
+
+/** What both sides come to, if neither is ahead. */
+type Joined = {
+  merged?: Merged;
+  rebased?: PreparedRewriting;
+  conflicts: string[];
+  isConflicted: boolean;
+};
 
 const kind = "sync-bookmark";
 const attemptsMax = 100;
+const conflictsMax = 1000;
 
 /** Makes an empty queue. */
 export function bookmarkQueue(): BookmarkQueue {
@@ -85,6 +104,7 @@ export async function syncBookmark(
     outcome: answer.outcome,
     change: await readChangeMessage(sql, repository.repositoryId, answer.versionId, user),
     conflicts: fittingPaths(answer.conflicts),
+    rebased: answer.rebased,
   };
 }
 
@@ -97,8 +117,9 @@ async function sync(parts: Parts, target: Target): Promise<Answer> {
     const decision = await decide(sql, target);
     const found = settled(decision);
     if (found) return found;
-    const merged = await prepare(parts, target, decision);
-    const answer = await transaction(sql, (tx) => write(tx, target, decision, merged));
+    const joined = await prepare(parts, target, decision);
+    if (request.dryRun) return answerOf(decision, joined, decision.change.versionId);
+    const answer = await transaction(sql, (tx) => write(tx, target, decision, joined));
     if (answer) return answer;
   }
   throw new PogoError("unavailable", `bookmark ${request.bookmark} is moving all the time`, {
@@ -115,13 +136,14 @@ async function recallSync(sql: Sql, target: Target): Promise<Answer | undefined>
     return details["bookmark"] === request.bookmark;
   });
   if (!done) return undefined;
-  const { change, version, outcome, conflicts } = done.details;
+  const { change, version, outcome, conflicts, rebased } = done.details;
   const made = await findNamedVersion(sql, repositoryId, String(change), Number(version));
   if (!made) throw new Error(`version ${String(version)} of ${String(change)} is gone`);
   return {
     outcome: Number(outcome) as SyncOutcome,
     versionId: made.versionId,
     conflicts: conflicts as string[],
+    rebased: Number(rebased),
   };
 }
 
@@ -141,19 +163,20 @@ async function decide(sql: Sql, { repository, request }: Target): Promise<Decisi
 
 /** The answer, if there is nothing to do. */
 function settled({ outcome, change, bookmark }: Decision): Answer | undefined {
+  const none = { conflicts: [], rebased: 0 };
   if (outcome === SyncOutcome.SYNC_OUTCOME_IN_SYNC) {
-    return { outcome, versionId: change.versionId, conflicts: [] };
+    return { outcome, versionId: change.versionId, ...none };
   }
   if (outcome !== SyncOutcome.SYNC_OUTCOME_BEHIND || !bookmark) return undefined;
-  return { outcome, versionId: bookmark.versionId, conflicts: [] };
+  return { outcome, versionId: bookmark.versionId, ...none };
 }
 
-/** Merges, if that is what it comes to; a bookmark is never moved to a conflict. */
+/** Merges or rebases, if that is what it comes to; a bookmark is never moved to a conflict. */
 async function prepare(
   parts: Parts,
-  { repository }: Target,
+  { repository, request }: Target,
   { outcome, change, bookmark }: Decision,
-): Promise<Merged | undefined> {
+): Promise<Joined | undefined> {
   const { sql } = parts;
   const { tree } = await readVersion(sql, repository.repositoryId, change.versionId);
   if (await isConflicted(sql, repository.repositoryId, tree)) {
@@ -162,55 +185,115 @@ async function prepare(
     });
   }
   if (outcome !== SyncOutcome.SYNC_OUTCOME_MERGED || !bookmark) return undefined;
+  if (request.rebase) return await prepareRebase(parts, repository, change, bookmark);
   const trunk = { changeId: bookmark.changeId, versionId: bookmark.versionId };
   const own = { changeId: change.changeId, versionId: change.versionId };
-  return await mergeParents(parts, repository, [trunk, own]);
+  const merged = await mergeParents(parts, repository, [trunk, own]);
+  const { conflicts, isConflicted: isOpen } = merged;
+  return { merged, conflicts, isConflicted: isOpen };
+}
+
+async function prepareRebase(
+  parts: Parts,
+  repository: RepositoryRow,
+  change: ChangeRow,
+  bookmark: BookmarkRow,
+): Promise<Joined> {
+  const { sql } = parts;
+  const { repositoryId } = repository;
+  const { changeId, versionId } = bookmark;
+  const rebased = await prepareRewriting(parts, repository, (planner) =>
+    planBranch(sql, repositoryId, planner, change.changeId, [{ changeId, versionId }]),
+  );
+  const own = rebased.versions.find((version) => version.change.changeId === change.changeId);
+  if (!own) throw new Error(`change ${change.name} was not rebased`);
+  const conflicts: string[] = [];
+  const trunk = await readVersion(sql, repositoryId, versionId);
+  for await (const file of diffTrees(treeReader(sql, repositoryId), trunk.tree, own.tree)) {
+    if (file.entry.kind === "conflict" && file.status !== "deleted") conflicts.push(file.path);
+  }
+  const isOpen = await isConflicted(sql, repositoryId, own.tree);
+  return { rebased, conflicts: conflicts.sort(compareNames), isConflicted: isOpen };
+}
+
+function answerOf({ outcome }: Decision, joined: Joined | undefined, versionId: number): Answer {
+  if (!joined) return { outcome, versionId, conflicts: [], rebased: 0 };
+  const { rebased, conflicts, isConflicted: isOpen } = joined;
+  const done = rebased ? SyncOutcome.SYNC_OUTCOME_REBASED : outcome;
+  return {
+    outcome: isOpen ? SyncOutcome.SYNC_OUTCOME_CONFLICTED : done,
+    versionId,
+    conflicts: conflicts.slice(0, conflictsMax),
+    rebased: rebased?.versions.length ?? 0,
+  };
 }
 
 async function write(
   tx: Queries,
-  { repository, caller, request }: Target,
+  target: Target,
   decision: Decision,
-  merged: Merged | undefined,
+  joined: Joined | undefined,
 ): Promise<Answer | undefined> {
-  const { repositoryId } = repository;
-  const { change, bookmark } = decision;
-  const ids = [change.changeId, ...(bookmark ? [bookmark.changeId] : [])];
-  await lockChanges(tx, repositoryId, ids, "share");
-  const now = await readChanges(tx, repositoryId, ids);
-  const isSame = (changeId: number, versionId: number) => {
-    const found = now.find((row) => row.changeId === changeId);
-    return found?.versionId === versionId && !found.isRemoved;
-  };
-  if (!isSame(change.changeId, change.versionId)) return undefined;
-  if (bookmark && !isSame(bookmark.changeId, bookmark.versionId)) return undefined;
-  const locked = await findBookmark(tx, repositoryId, request.bookmark, true);
+  const { repository, caller, request } = target;
+  const { bookmark } = decision;
+  const isLocked = joined?.rebased
+    ? await lockAsPlanned(tx, repository.repositoryId, joined.rebased)
+    : await lockBoth(tx, repository.repositoryId, decision);
+  if (!isLocked) return undefined;
+  const locked = await findBookmark(tx, repository.repositoryId, request.bookmark, true);
   if (locked?.changeId !== bookmark?.changeId) return undefined;
+  if (locked?.versionId !== bookmark?.versionId) return undefined;
 
-  const mutation = openMutation(tx, repositoryId);
-  let { outcome } = decision;
-  let to: { versionId: number; changeId: number; name: string } = change;
-  if (merged) {
-    const description =
-      request.description || `merge ${change.name.slice(0, 8)} into ${request.bookmark}`;
-    const created = { repositoryId, name: request.change, caller, description };
-    const version = await insertMerge({ tx, mutation }, merged, created);
-    if (!version) {
-      throw new PogoError("already-exists", `there is a change named ${request.change} already`);
-    }
-    to = { ...version, name: request.change };
-    if (merged.isConflicted) outcome = SyncOutcome.SYNC_OUTCOME_CONFLICTED;
-  }
+  const mutation = openMutation(tx, repository.repositoryId);
+  const to = await writeJoined({ tx, mutation }, target, decision, joined);
+  const answer = answerOf(decision, joined, to.versionId);
+  const { outcome, conflicts, rebased } = answer;
   if (!bookmark) {
     if (!(await mutation.insertBookmark(request.bookmark, to.changeId))) return undefined;
   } else if (outcome !== SyncOutcome.SYNC_OUTCOME_CONFLICTED) {
     await mutation.moveBookmark(request.bookmark, to.changeId);
   }
-  const { versionId, name } = to;
-  const { number: version } = await readVersion(tx, repositoryId, versionId);
-  const conflicts = merged?.conflicts ?? [];
+  const { number: version } = await readVersion(tx, repository.repositoryId, to.versionId);
   const { bookmark: synced, requestId } = request;
-  const details = { bookmark: synced, change: name, version, outcome, conflicts };
+  const details = { bookmark: synced, change: to.name, version, outcome, conflicts, rebased };
   await mutation.record({ requestId, caller, kind, details });
-  return { outcome, versionId, conflicts };
+  return answer;
+}
+
+/** Locks the change and the bookmark's; says whether both are as they were. */
+async function lockBoth(
+  tx: Queries,
+  repositoryId: number,
+  { change, bookmark }: Decision,
+): Promise<boolean> {
+  const both = bookmark ? [change, bookmark] : [change];
+  const ids = both.map(({ changeId }) => changeId);
+  await lockChanges(tx, repositoryId, ids, "share");
+  const now = await readChanges(tx, repositoryId, ids);
+  return both.every(({ changeId, versionId }) => {
+    const found = now.find((row) => row.changeId === changeId);
+    return found?.versionId === versionId && !found.isRemoved;
+  });
+}
+
+/** Writes the merge, or the rebased changes; says where the bookmark is to point. */
+async function writeJoined(
+  { tx, mutation }: { tx: Queries; mutation: Mutation },
+  { repository, caller, request }: Target,
+  { change }: Decision,
+  joined: Joined | undefined,
+): Promise<ParentRow & { name: string }> {
+  if (joined?.rebased) {
+    const rewritten = { repository, caller };
+    const written = await writeRewriting({ tx, mutation }, rewritten, joined.rebased);
+    return { ...change, ...written.get(change.changeId) };
+  }
+  if (!joined?.merged) return change;
+  const { repositoryId } = repository;
+  const description =
+    request.description || `merge ${change.name.slice(0, 8)} into ${request.bookmark}`;
+  const created = { repositoryId, name: request.change, caller, description };
+  const version = await insertMerge({ tx, mutation }, joined.merged, created);
+  if (version) return { ...version, name: request.change };
+  throw new PogoError("already-exists", `there is a change named ${request.change} already`);
 }

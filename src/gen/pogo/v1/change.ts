@@ -19,6 +19,7 @@ import {
   type UntypedServiceImplementation,
 } from "@grpc/grpc-js";
 import { Change } from "./common.ts";
+import { Rewriting } from "./history.ts";
 
 export interface DescribeChangeRequest {
   repository: string;
@@ -40,10 +41,8 @@ export interface RemoveChangeRequest {
 export interface RemoveChangeResponse {
   /** The change that is hidden now. */
   change: Change | undefined;
-  /** Changes that got other parents. */
-  children: Change[];
-  /** Bookmarks that moved, or went. */
-  bookmarks: string[];
+  /** What became of those that stand on it. */
+  rewriting: Rewriting | undefined;
 }
 
 function createBaseDescribeChangeRequest(): DescribeChangeRequest {
@@ -240,7 +239,7 @@ export const RemoveChangeRequest: MessageFns<RemoveChangeRequest> = {
 };
 
 function createBaseRemoveChangeResponse(): RemoveChangeResponse {
-  return { change: undefined, children: [], bookmarks: [] };
+  return { change: undefined, rewriting: undefined };
 }
 
 export const RemoveChangeResponse: MessageFns<RemoveChangeResponse> = {
@@ -248,11 +247,8 @@ export const RemoveChangeResponse: MessageFns<RemoveChangeResponse> = {
     if (message.change !== undefined) {
       Change.encode(message.change, writer.uint32(10).fork()).join();
     }
-    for (const v of message.children) {
-      Change.encode(v!, writer.uint32(18).fork()).join();
-    }
-    for (const v of message.bookmarks) {
-      writer.uint32(26).string(v!);
+    if (message.rewriting !== undefined) {
+      Rewriting.encode(message.rewriting, writer.uint32(18).fork()).join();
     }
     return writer;
   },
@@ -283,15 +279,7 @@ export const RemoveChangeResponse: MessageFns<RemoveChangeResponse> = {
               break;
             }
 
-            message.children.push(Change.decode(reader, reader.uint32()));
-            continue;
-          }
-          case 3: {
-            if (tag !== 26) {
-              break;
-            }
-
-            message.bookmarks.push(reader.string());
+            message.rewriting = Rewriting.decode(reader, reader.uint32());
             continue;
           }
         }
@@ -325,8 +313,8 @@ export const ChangeServiceService = {
       DescribeChangeResponse.decode(value),
   },
   /**
-   * Hides a change. Its children become children of its parents, with their files as they are; its
-   * bookmarks move to its first parent, or go if it has none.
+   * Hides a change, and its edits with it. What stands on it keeps its own edits, on its parents: see
+   * HistoryService. Its bookmarks move to its first parent, or go if it has none.
    */
   removeChange: {
     path: "/pogo.v1.ChangeService/RemoveChange" as const,
@@ -346,8 +334,8 @@ export interface ChangeServiceServer extends UntypedServiceImplementation {
   /** Gives a change a description, as a new version. */
   describeChange: handleUnaryCall<DescribeChangeRequest, DescribeChangeResponse>;
   /**
-   * Hides a change. Its children become children of its parents, with their files as they are; its
-   * bookmarks move to its first parent, or go if it has none.
+   * Hides a change, and its edits with it. What stands on it keeps its own edits, on its parents: see
+   * HistoryService. Its bookmarks move to its first parent, or go if it has none.
    */
   removeChange: handleUnaryCall<RemoveChangeRequest, RemoveChangeResponse>;
 }
@@ -370,8 +358,8 @@ export interface ChangeServiceClient extends Client {
     callback: (error: ServiceError | null, response: DescribeChangeResponse) => void,
   ): ClientUnaryCall;
   /**
-   * Hides a change. Its children become children of its parents, with their files as they are; its
-   * bookmarks move to its first parent, or go if it has none.
+   * Hides a change, and its edits with it. What stands on it keeps its own edits, on its parents: see
+   * HistoryService. Its bookmarks move to its first parent, or go if it has none.
    */
   removeChange(
     request: RemoveChangeRequest,

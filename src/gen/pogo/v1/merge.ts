@@ -32,8 +32,10 @@ export const SyncOutcome = {
   SYNC_OUTCOME_MERGED: 4,
   /** SYNC_OUTCOME_BEHIND - The bookmark is ahead of the change. */
   SYNC_OUTCOME_BEHIND: 5,
-  /** SYNC_OUTCOME_CONFLICTED - The merge has conflicts: the bookmark stays. */
+  /** SYNC_OUTCOME_CONFLICTED - The merge, or the rebased change, has conflicts: the bookmark stays. */
   SYNC_OUTCOME_CONFLICTED: 6,
+  /** SYNC_OUTCOME_REBASED - The bookmark moved to the change, which was rebased. */
+  SYNC_OUTCOME_REBASED: 7,
 } as const;
 
 export type SyncOutcome = (typeof SyncOutcome)[keyof typeof SyncOutcome];
@@ -46,6 +48,7 @@ export namespace SyncOutcome {
   export type SYNC_OUTCOME_MERGED = typeof SyncOutcome.SYNC_OUTCOME_MERGED;
   export type SYNC_OUTCOME_BEHIND = typeof SyncOutcome.SYNC_OUTCOME_BEHIND;
   export type SYNC_OUTCOME_CONFLICTED = typeof SyncOutcome.SYNC_OUTCOME_CONFLICTED;
+  export type SYNC_OUTCOME_REBASED = typeof SyncOutcome.SYNC_OUTCOME_REBASED;
 }
 
 export interface MergeChangesRequest {
@@ -75,14 +78,23 @@ export interface SyncBookmarkRequest {
   description: string;
   /** Name of the merge to create, if there is one. */
   change: string;
+  /**
+   * Instead of a merge: the change, and its ancestors that are none of the bookmark's, are rebased
+   * onto the bookmark's change, as by RebaseChanges.
+   */
+  rebase?: boolean | undefined;
+  /** Only says what would happen. */
+  dryRun?: boolean | undefined;
 }
 
 export interface SyncBookmarkResponse {
   /** Where the caller goes on: the merge, the change, or the bookmark's if that is ahead. */
   change: Change | undefined;
   outcome: SyncOutcome;
-  /** As in MergeChangesResponse. */
+  /** As in MergeChangesResponse; of a rebase, those of the change. */
   conflicts: string[];
+  /** How many changes were rebased. */
+  rebased: number;
 }
 
 function createBaseMergeChangesRequest(): MergeChangesRequest {
@@ -246,6 +258,8 @@ function createBaseSyncBookmarkRequest(): SyncBookmarkRequest {
     revision: "",
     description: "",
     change: "",
+    rebase: undefined,
+    dryRun: undefined,
   };
 }
 
@@ -268,6 +282,12 @@ export const SyncBookmarkRequest: MessageFns<SyncBookmarkRequest> = {
     }
     if (message.change !== "") {
       writer.uint32(50).string(message.change);
+    }
+    if (message.rebase !== undefined) {
+      writer.uint32(56).bool(message.rebase);
+    }
+    if (message.dryRun !== undefined) {
+      writer.uint32(64).bool(message.dryRun);
     }
     return writer;
   },
@@ -333,6 +353,22 @@ export const SyncBookmarkRequest: MessageFns<SyncBookmarkRequest> = {
             message.change = reader.string();
             continue;
           }
+          case 7: {
+            if (tag !== 56) {
+              break;
+            }
+
+            message.rebase = reader.bool();
+            continue;
+          }
+          case 8: {
+            if (tag !== 64) {
+              break;
+            }
+
+            message.dryRun = reader.bool();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -347,7 +383,7 @@ export const SyncBookmarkRequest: MessageFns<SyncBookmarkRequest> = {
 };
 
 function createBaseSyncBookmarkResponse(): SyncBookmarkResponse {
-  return { change: undefined, outcome: 0, conflicts: [] };
+  return { change: undefined, outcome: 0, conflicts: [], rebased: 0 };
 }
 
 export const SyncBookmarkResponse: MessageFns<SyncBookmarkResponse> = {
@@ -360,6 +396,9 @@ export const SyncBookmarkResponse: MessageFns<SyncBookmarkResponse> = {
     }
     for (const v of message.conflicts) {
       writer.uint32(26).string(v!);
+    }
+    if (message.rebased !== 0) {
+      writer.uint32(32).uint32(message.rebased);
     }
     return writer;
   },
@@ -399,6 +438,14 @@ export const SyncBookmarkResponse: MessageFns<SyncBookmarkResponse> = {
             }
 
             message.conflicts.push(reader.string());
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.rebased = reader.uint32();
             continue;
           }
         }

@@ -21,6 +21,7 @@ import {
   type UntypedServiceImplementation,
 } from "@grpc/grpc-js";
 import { BlobPart, Change, VersionRef } from "./common.ts";
+import { Rewriting } from "./history.ts";
 
 export const CommitOutcome = {
   COMMIT_OUTCOME_UNSPECIFIED: 0,
@@ -35,6 +36,8 @@ export const CommitOutcome = {
    * the change stays at theirs.
    */
   COMMIT_OUTCOME_DIVERGED: 5,
+  /** COMMIT_OUTCOME_REWRITTEN - The change is sealed, and was rewritten. */
+  COMMIT_OUTCOME_REWRITTEN: 6,
 } as const;
 
 export type CommitOutcome = (typeof CommitOutcome)[keyof typeof CommitOutcome];
@@ -46,6 +49,7 @@ export namespace CommitOutcome {
   export type COMMIT_OUTCOME_VERSION_ADDED = typeof CommitOutcome.COMMIT_OUTCOME_VERSION_ADDED;
   export type COMMIT_OUTCOME_CHILD_CREATED = typeof CommitOutcome.COMMIT_OUTCOME_CHILD_CREATED;
   export type COMMIT_OUTCOME_DIVERGED = typeof CommitOutcome.COMMIT_OUTCOME_DIVERGED;
+  export type COMMIT_OUTCOME_REWRITTEN = typeof CommitOutcome.COMMIT_OUTCOME_REWRITTEN;
 }
 
 export interface FindMissingRequest {
@@ -101,6 +105,11 @@ export interface CommitRequest {
   description?: string | undefined;
   /** Name of the child to create if the change is sealed. */
   child: string;
+  /**
+   * If the change is sealed, it gets the version all the same, and what stands on it follows as in
+   * HistoryService. It must be the caller's, or have no bookmark.
+   */
+  rewrite?: boolean | undefined;
 }
 
 export interface CommitResponse {
@@ -109,6 +118,8 @@ export interface CommitResponse {
   outcome: CommitOutcome;
   /** When diverged: the change as it is now. */
   current: Change | undefined;
+  /** When rewritten: what became of the change, and of what stands on it. */
+  rewriting: Rewriting | undefined;
 }
 
 function createBaseFindMissingRequest(): FindMissingRequest {
@@ -491,6 +502,7 @@ function createBaseCommitRequest(): CommitRequest {
     parents: [],
     description: undefined,
     child: "",
+    rewrite: undefined,
   };
 }
 
@@ -519,6 +531,9 @@ export const CommitRequest: MessageFns<CommitRequest> = {
     }
     if (message.child !== "") {
       writer.uint32(66).string(message.child);
+    }
+    if (message.rewrite !== undefined) {
+      writer.uint32(72).bool(message.rewrite);
     }
     return writer;
   },
@@ -600,6 +615,14 @@ export const CommitRequest: MessageFns<CommitRequest> = {
             message.child = reader.string();
             continue;
           }
+          case 9: {
+            if (tag !== 72) {
+              break;
+            }
+
+            message.rewrite = reader.bool();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -614,7 +637,7 @@ export const CommitRequest: MessageFns<CommitRequest> = {
 };
 
 function createBaseCommitResponse(): CommitResponse {
-  return { change: undefined, outcome: 0, current: undefined };
+  return { change: undefined, outcome: 0, current: undefined, rewriting: undefined };
 }
 
 export const CommitResponse: MessageFns<CommitResponse> = {
@@ -627,6 +650,9 @@ export const CommitResponse: MessageFns<CommitResponse> = {
     }
     if (message.current !== undefined) {
       Change.encode(message.current, writer.uint32(26).fork()).join();
+    }
+    if (message.rewriting !== undefined) {
+      Rewriting.encode(message.rewriting, writer.uint32(34).fork()).join();
     }
     return writer;
   },
@@ -666,6 +692,14 @@ export const CommitResponse: MessageFns<CommitResponse> = {
             }
 
             message.current = Change.decode(reader, reader.uint32());
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.rewriting = Rewriting.decode(reader, reader.uint32());
             continue;
           }
         }
