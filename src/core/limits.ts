@@ -53,6 +53,9 @@ export const repositoryNameBytesMax = 100;
 export const userNameBytesMax = 64;
 export const tokenNameBytesMax = 100;
 
+/** Rules for bookmarks in a repository: all are looked at whenever a bookmark moves. */
+export const rulesMax = 100;
+
 /** An invite lies in somebody's mail: long enough for a holiday, and no longer. */
 export const inviteMsMax = 30 * 24 * 60 * 60 * 1000;
 

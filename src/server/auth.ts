@@ -106,6 +106,15 @@ export async function requireWrite(
   return await requireRole(sql, caller, name, "write");
 }
 
+/** Finds a repository for somebody who may say what the others must keep to. */
+export async function requireMaintain(
+  sql: Queries,
+  caller: Caller | undefined,
+  name: string,
+): Promise<{ repository: RepositoryRow; caller: Caller }> {
+  return await requireRole(sql, caller, name, "maintain");
+}
+
 /** Finds a repository for somebody who may say what is allowed in it. */
 export async function requireAdmin(
   sql: Queries,

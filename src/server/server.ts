@@ -16,6 +16,7 @@ import { PullServiceService } from "#gen/pogo/v1/pull.ts";
 import { PushServiceService } from "#gen/pogo/v1/push.ts";
 import { QueryServiceService } from "#gen/pogo/v1/query.ts";
 import { RepositoryServiceService } from "#gen/pogo/v1/repository.ts";
+import { RuleServiceService } from "#gen/pogo/v1/rule.ts";
 import { UserServiceService } from "#gen/pogo/v1/user.ts";
 import { listen, type Service } from "#rpc/listen.ts";
 import { handlers, type CallObserver } from "#rpc/serve.ts";
@@ -168,6 +169,7 @@ function openServices(parts: Parts, observe: CallObserver): Service[] {
     { definition: UserServiceService, implementation: userService(parts, calls) },
     { definition: GroupServiceService, implementation: groupService(parts, calls) },
     { definition: AuditServiceService, implementation: auditService(parts, calls) },
+    { definition: RuleServiceService, implementation: ruleService(parts, calls) },
     { definition: MemberServiceService, implementation: memberService(parts, calls) },
     { definition: RepositoryServiceService, implementation: repositoryService(parts, calls) },
     { definition: PushServiceService, implementation: pushService(parts, calls) },

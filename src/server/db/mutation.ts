@@ -3,9 +3,11 @@
  * operation which did it can be shown, undone, and never forget anything.
  */
 import type { BookmarkEffect, ChangeEffect, ChangeState } from "#core/operation.ts";
+import type { Role } from "#core/role.ts";
 import type { VersionRow } from "./changes.ts";
 import type { Queries } from "./connect.ts";
 import { appendOperation, type OperationDetails, type OperationKind } from "./operations.ts";
+import { checkProtection } from "./protection.ts";
 
 export type Mutation = {
   /** Makes a version the one that its change is at; the change is visible then. */
@@ -22,7 +24,8 @@ export type Mutation = {
 
 export type RecordedOperation = {
   requestId: Uint8Array;
-  caller: { userId: number; userName: string };
+  /** The role is what rules for bookmarks are held against: none may move what is protected. */
+  caller: { userId: number; userName: string; role?: Role };
   kind: OperationKind;
   details: OperationDetails;
 };
@@ -108,10 +111,13 @@ export function openMutation(tx: Queries, repositoryId: number): Mutation {
       if (!row) throw new Error(`bookmark ${name} is gone`);
       noteBookmark(name, row.nameBefore, null);
     },
-    async record({ requestId, caller: { userId, userName }, kind, details }) {
+    async record({ requestId, caller: { userId, userName, role }, kind, details }) {
       const effects = { changes: [...changes.values()], bookmarks: [...bookmarks.values()] };
       const operation = { requestId, userId, userName, kind, details, effects };
-      return await appendOperation(tx, repositoryId, operation);
+      const number = await appendOperation(tx, repositoryId, operation);
+      // After it, when whoever changes the rules has to wait.
+      await checkProtection({ tx, repositoryId, role, effects });
+      return number;
     },
   };
 }
