@@ -37,6 +37,7 @@ import { pullService } from "./services/pull.ts";
 import { pushService } from "./services/push.ts";
 import { queryService } from "./services/query.ts";
 import { repositoryService } from "./services/repository.ts";
+import { ruleService } from "./services/rule.ts";
 import { userService } from "./services/user.ts";
 import { openDiskStore } from "./store/disk.ts";
 import { webListener } from "./web.ts";
