@@ -13,7 +13,7 @@
  */
 import { PogoError } from "#core/errors.ts";
 import { equalHashes, hashKey, type Hash } from "#core/hash.ts";
-import { joinPath } from "#core/path.ts";
+import { baseName, joinPath, parentPath } from "#core/path.ts";
 import { emptyTreeHash, equalEntries, verifyTree, type Entry } from "#core/tree.ts";
 import { statWords } from "#native/directory.ts";
 import { damaged, type CurrentChange, type State } from "./state.ts";
@@ -66,12 +66,18 @@ export function rowEntries(state: State, row: DirectoryRow): Entry[] {
   throw damaged(state.file, `stats of the directory ${JSON.stringify(row.path)}`);
 }
 
+/** Finds what stands at a path of the base. */
+export function baseEntry(state: State, path: string): Entry | undefined {
+  const above = directoryRow(state, parentPath(path));
+  const name = baseName(path);
+  return above && rowEntries(state, above).find((entry) => entry.name === name);
+}
+
 /** Finds the stat that a file of the base has while it is unchanged, where that is known. */
 export function recordedStats(state: State): (path: string) => Stat | undefined {
   let last: { directory: string; stats: Map<string, Stat> } | undefined;
   return (path) => {
-    const slash = path.lastIndexOf("/");
-    const directory = slash < 0 ? "" : path.slice(0, slash);
+    const directory = parentPath(path);
     if (last?.directory !== directory) {
       const row = directoryRow(state, directory);
       const recorded = row ? bytesToStat(row.stats) : new Uint32Array(0);
@@ -84,7 +90,7 @@ export function recordedStats(state: State): (path: string) => Stat | undefined 
       );
       last = { directory, stats };
     }
-    return last.stats.get(path.slice(slash + 1));
+    return last.stats.get(baseName(path));
   };
 }
 

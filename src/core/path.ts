@@ -106,6 +106,16 @@ export function joinPath(directory: string, name: string): string {
   return directory === "" ? name : `${directory}/${name}`;
 }
 
+/** Directory that a path is in; the root's is the root. */
+export function parentPath(path: string): string {
+  return path.slice(0, Math.max(0, path.lastIndexOf("/")));
+}
+
+/** Last part of a path. */
+export function baseName(path: string): string {
+  return path.slice(path.lastIndexOf("/") + 1);
+}
+
 function isReserved(name: string): boolean {
   return foldName(name) === controlDirectory || /^pogo~\d+$/i.test(name);
 }

@@ -3,7 +3,7 @@
  * then, by name and by similarity, those whose contents were edited as well.
  */
 import { hashKey } from "./hash.ts";
-import { joinPath } from "./path.ts";
+import { baseName, joinPath, parentPath } from "./path.ts";
 import { piecesSimilarity, cutPieces, type Pieces } from "./rename-similarity.ts";
 import type { FileEntry, SymlinkEntry } from "./tree.ts";
 
@@ -114,9 +114,9 @@ async function pairBySameName(
   const directories = movedDirectories(search.renames);
   const targetAt = new Map([...search.targets].map((target) => [target.path, target]));
   for (const source of search.sources) {
-    const name = baseName(source);
+    const name = baseName(source.path);
     if (!isRelevant(source.path) || !comeNames.has(name)) continue;
-    const directory = directories.get(directoryName(source));
+    const directory = directories.get(parentPath(source.path));
     const guess = directory === undefined ? undefined : targetAt.get(joinPath(directory, name));
     const target = (goneNames.get(name) && comeNames.get(name)) ?? guess;
     if (!target || !search.targets.has(target)) continue;
@@ -129,9 +129,9 @@ async function pairBySameName(
 function movedDirectories(renames: readonly Rename[]): Map<string, string> {
   const counts = new Map<string, Map<string, number>>();
   for (const { from, to } of renames) {
-    const targets = counts.get(directoryName(from)) ?? new Map<string, number>();
-    counts.set(directoryName(from), targets);
-    targets.set(directoryName(to), (targets.get(directoryName(to)) ?? 0) + 1);
+    const targets = counts.get(parentPath(from.path)) ?? new Map<string, number>();
+    counts.set(parentPath(from.path), targets);
+    targets.set(parentPath(to.path), (targets.get(parentPath(to.path)) ?? 0) + 1);
   }
   const moved = new Map<string, string>();
   for (const [from, targets] of counts) {
@@ -145,7 +145,7 @@ function movedDirectories(renames: readonly Rename[]): Map<string, string> {
 function uniqueNames(files: Iterable<Located>): Map<string, Located | undefined> {
   const names = new Map<string, Located | undefined>();
   for (const file of files) {
-    const name = baseName(file);
+    const name = baseName(file.path);
     names.set(name, names.has(name) ? undefined : file);
   }
   return names;
@@ -165,7 +165,7 @@ async function pairBySimilarity(search: Search, similarityMin: number): Promise<
       if (search.stepsLeft < 0) return;
       const similarity = compareHeld(search, from, to, similarityMin);
       if (similarity < similarityMin) continue;
-      own.push({ from, to, similarity, isSameName: baseName(from) === baseName(to) });
+      own.push({ from, to, similarity, isSameName: baseName(from.path) === baseName(to.path) });
     }
     own.sort(compareCandidates);
     candidates.push(...own.slice(0, candidatesPerTarget));
@@ -209,14 +209,6 @@ function partsShared({ path: a }: Located, { path: b }: Located): number {
   const [parts, others] = [a.split("/").reverse(), b.split("/").reverse()];
   const unlike = parts.findIndex((part, index) => part !== others[index]);
   return unlike < 0 ? parts.length : unlike;
-}
-
-function baseName({ path }: Located): string {
-  return path.slice(path.lastIndexOf("/") + 1);
-}
-
-function directoryName({ path }: Located): string {
-  return path.slice(0, Math.max(0, path.lastIndexOf("/")));
 }
 
 /** Reads each file once, within a bound on all of them together. */

@@ -14,8 +14,9 @@ import {
   rmdirSync,
   unlinkSync,
 } from "node:fs";
-import { dirname, join } from "node:path";
+import { join } from "node:path";
 import { equalHashes } from "#core/hash.ts";
+import { parentPath } from "#core/path.ts";
 import { packStat, statWords } from "#native/directory.ts";
 import type { Workspace } from "../workspace.ts";
 import { stagedPath, type Step } from "./journal.ts";
@@ -76,7 +77,7 @@ export function applyStep(
   if (!after) {
     // What was displaced is gone already; what stands there now came later.
     if (stat && !settings.displace) writing(path, () => unlinkSync(target));
-    applied.emptied.add(parentOf(path));
+    applied.emptied.add(parentPath(path));
     return;
   }
   if (needsStaging(step)) {
@@ -104,11 +105,11 @@ export function removeEmptied(workspace: Workspace, { emptied, directories }: Ap
     try {
       rmdirSync(join(workspace.root, path));
       directories.delete(path);
-      waiting.push(parentOf(path));
+      waiting.push(parentPath(path));
       waiting.sort((a, b) => b.length - a.length);
     } catch (error) {
       const { code } = error as NodeJS.ErrnoException;
-      if (code === "ENOENT") waiting.push(parentOf(path));
+      if (code === "ENOENT") waiting.push(parentPath(path));
       else if (code !== "ENOTEMPTY" && code !== "EEXIST" && code !== "ENOTDIR") throw error;
     }
   }
@@ -147,7 +148,7 @@ export function isReachable(
   { directories }: Pick<Applied, "directories">,
   make: boolean,
 ): boolean {
-  const parent = parentOf(path);
+  const parent = parentPath(path);
   if (directories.has(parent)) return true;
   if (!isReachable(workspace, parent, { directories }, make)) return false;
   const absolute = join(workspace.root, parent);
@@ -200,9 +201,4 @@ function rememberStat(applied: Applied, path: string, target: string, was: Stat 
 
 function isThere(path: string): boolean {
   return lstatSync(path, { throwIfNoEntry: false }) !== undefined;
-}
-
-function parentOf(path: string): string {
-  const parent = dirname(path);
-  return parent === "." ? "" : parent;
 }

@@ -12,16 +12,9 @@
  */
 import { lstatSync, rmSync } from "node:fs";
 import { join } from "node:path";
-import { equalHashes, hashKey, type Hash } from "#core/hash.ts";
-import {
-  emptyTreeHash,
-  equalEntries,
-  type ConflictEntry,
-  type Entry,
-  type FileEntry,
-  type SymlinkEntry,
-} from "#core/tree.ts";
-import { directoryRow, rowEntries } from "../state-directories.ts";
+import { equalHashes, type Hash } from "#core/hash.ts";
+import { equalEntries, type ConflictEntry, type FileEntry, type SymlinkEntry } from "#core/tree.ts";
+import { baseEntry } from "../state-directories.ts";
 import { decodeHashes, encodeHashes, type State } from "../state.ts";
 import type { Workspace } from "../workspace.ts";
 import { hashWorkingFile, readLink } from "./read.ts";
@@ -119,11 +112,4 @@ export function standsAs(root: string, { path, entry }: ConflictRecord["files"][
   }
   if (!stat?.isFile() || stat.size !== entry.size) return false;
   return equalHashes(hashWorkingFile(root, path).hash, entry.hash);
-}
-
-function baseEntry(state: State, path: string): Entry | undefined {
-  const slash = path.lastIndexOf("/");
-  const row = directoryRow(state, slash < 0 ? "" : path.slice(0, slash));
-  if (!row || hashKey(row.tree) === hashKey(emptyTreeHash)) return undefined;
-  return rowEntries(state, row).find(({ name }) => name === path.slice(slash + 1));
 }

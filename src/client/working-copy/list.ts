@@ -1,7 +1,7 @@
 /** Lists directories as they stand in the working copy: what a push would publish of them. */
-import { basename, dirname } from "node:path/posix";
+import { joinPath } from "#core/path.ts";
 import { compareNames, type Entry } from "#core/tree.ts";
-import { directoryRow, rowEntries } from "../state-directories.ts";
+import { baseEntry, directoryRow, rowEntries } from "../state-directories.ts";
 import type { Workspace } from "../workspace.ts";
 import { scan, type ChangedFile, type Difference } from "./scan.ts";
 
@@ -14,7 +14,8 @@ export function listWorkingCopy(workspace: Workspace, path: string): ListedEntry
   for (const difference of scan(workspace).differences) differing.set(difference.path, difference);
   const entries = new Map<string, ListedEntry>();
   for (const entry of baseEntries(workspace, path)) {
-    if (stands(workspace, join(path, entry.name), entry, differing)) entries.set(entry.name, entry);
+    const child = joinPath(path, entry.name);
+    if (stands(workspace, child, entry, differing)) entries.set(entry.name, entry);
   }
   const prefix = path === "" ? "" : `${path}/`;
   for (const { path: changed, after } of differing.values()) {
@@ -24,9 +25,7 @@ export function listWorkingCopy(workspace: Workspace, path: string): ListedEntry
   }
   if (entries.size === 0 && path !== "") {
     const changed = differing.get(path);
-    const file = changed
-      ? changed.after
-      : baseEntries(workspace, parentOf(path)).find(({ name }) => name === basename(path));
+    const file = changed ? changed.after : baseEntry(workspace.state, path);
     return file && file.kind !== "directory" ? [file] : [];
   }
   return [...entries.values()].sort((a, b) => compareNames(a.name, b.name));
@@ -46,15 +45,6 @@ function stands(
 ): boolean {
   if (entry.kind !== "directory") return differing.get(path)?.status !== "deleted";
   return baseEntries(workspace, path).some((below) => {
-    return stands(workspace, join(path, below.name), below, differing);
+    return stands(workspace, joinPath(path, below.name), below, differing);
   });
-}
-
-function join(directory: string, name: string): string {
-  return directory === "" ? name : `${directory}/${name}`;
-}
-
-function parentOf(path: string): string {
-  const directory = dirname(path);
-  return directory === "." ? "" : directory;
 }

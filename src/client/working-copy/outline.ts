@@ -1,6 +1,7 @@
 /** What the fast part of a scan leaves to look at: which directories, and the way to them. */
 import { availableParallelism } from "node:os";
 import { Worker } from "node:worker_threads";
+import { parentPath } from "#core/path.ts";
 import type { DirectoryReader } from "#native/directory.ts";
 import { directoryOutline, lastDirectoryId, type OutlineRow } from "../state-directories.ts";
 import type { Workspace } from "../workspace.ts";
@@ -54,12 +55,12 @@ function summarize(list: OutlineRow[], clean: Uint8Array): Outline {
   const marked = new Map<string, Set<string>>();
   let isClean = true;
   for (const row of list) {
-    const above = row.path === "" ? noRules.key : rows.get(parentOf(row.path))?.rules;
+    const above = row.path === "" ? noRules.key : rows.get(parentPath(row.path))?.rules;
     if (clean[row.id] === 1) recorded.add(row.path);
     if (clean[row.id] === 1 && row.rulesAbove === above) continue;
     isClean = false;
     for (let child = row.path; child !== "";) {
-      const parent = parentOf(child);
+      const parent = parentPath(child);
       const children = marked.get(parent) ?? new Set();
       if (children.has(child)) break;
       marked.set(parent, children.add(child));
@@ -67,9 +68,4 @@ function summarize(list: OutlineRow[], clean: Uint8Array): Outline {
     }
   }
   return { isClean: isClean && rows.size > 0, rows, recorded, marked };
-}
-
-function parentOf(path: string): string {
-  const slash = path.lastIndexOf("/");
-  return slash < 0 ? "" : path.slice(0, slash);
 }

@@ -6,7 +6,14 @@ import { lstatSync, readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { assert, PogoError } from "#core/errors.ts";
 import { equalHashes, type Hash } from "#core/hash.ts";
-import { foldName, joinPath, pathProblem, symlinkEscapes, windowsNameProblem } from "#core/path.ts";
+import {
+  foldName,
+  joinPath,
+  parentPath,
+  pathProblem,
+  symlinkEscapes,
+  windowsNameProblem,
+} from "#core/path.ts";
 import { emptyTreeHash, equalEntries, verifyTree, type Entry } from "#core/tree.ts";
 import type { ConflictEntry, FileEntry, SymlinkEntry } from "#core/tree.ts";
 import { baseTree, type TreeSource } from "../state-directories.ts";
@@ -203,8 +210,7 @@ function listed({ root }: Workspace, path: string): { name: string; isDirectory:
 }
 
 function stands(planning: Planning, path: string): boolean {
-  const slash = path.lastIndexOf("/");
-  const parent = slash < 0 ? "" : path.slice(0, slash);
+  const parent = parentPath(path);
   const { root } = planning.workspace;
   let isParentStanding = planning.standing.get(parent);
   if (isParentStanding === undefined) {

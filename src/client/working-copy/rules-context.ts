@@ -1,5 +1,5 @@
 /** The ignore rules on the way down into directories. */
-import { joinPath } from "#core/path.ts";
+import { baseName, joinPath } from "#core/path.ts";
 import type { Entry } from "#core/tree.ts";
 import { directoryRow, rowEntries } from "../state-directories.ts";
 import type { Workspace } from "../workspace.ts";
@@ -47,7 +47,7 @@ export function context(
   const work = () => {
     const { rules, isIgnored } = above.resolve();
     if (isIgnored) return { rules, isIgnored };
-    const name = path.slice(path.lastIndexOf("/") + 1);
+    const name = baseName(path);
     const verdict = path === "" ? undefined : judge(rules, path, name, true);
     if (verdict === "ignored") return { rules, isIgnored: true };
     const inherited = verdict === "unignored" ? withoutParent(rules, path) : rules;
