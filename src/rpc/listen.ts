@@ -1,6 +1,6 @@
 /**
  * One port for gRPC and HTTP/1.1. The first bytes decide: an HTTP/2 preface is gRPC's, anything
- * else is given to the HTTP server, which answers garbage with 400.
+ * else is given to the HTTP server, which answers garbage with 400. They may come one by one.
  */
 import { createServer as createHttpServer, type RequestListener } from "node:http";
 import { createServer, type AddressInfo, type Socket } from "node:net";
@@ -26,6 +26,8 @@ export type ListenOptions = {
   port: number;
   services: Service[];
   http: RequestListener;
+  /** How long a connection may take to say what it speaks and, each time, what it asks for. */
+  headMs?: number;
 };
 
 export type Listener = {
@@ -36,13 +38,14 @@ export type Listener = {
 };
 
 const preface = Buffer.from("PRI * HTTP/2.0");
-// A connection that says nothing holds a descriptor.
-const silentMs = 10_000;
-// So does one that stops in the middle of a request.
+// A connection that says nothing, or hardly anything, holds a descriptor.
+const headMsDefault = 10_000;
+// So does one that stops in the middle of a request's body, or takes no answer.
 const webIdleMs = 30_000;
 
 /** Starts to listen. An address that cannot be had is a PogoError. */
-export async function listen({ host, port, services, http }: ListenOptions): Promise<Listener> {
+export async function listen(options: ListenOptions): Promise<Listener> {
+  const { host, port, services, http, headMs = headMsDefault } = options;
   const rpc = new Server({
     "grpc.max_receive_message_length": messageBytesMax + 64 * 1024,
     "grpc.max_concurrent_streams": 100,
@@ -53,28 +56,16 @@ export async function listen({ host, port, services, http }: ListenOptions): Pro
     rpc.addService(definition, implementation);
   }
   const injector = rpc.createConnectionInjector(ServerCredentials.createInsecure());
-  const web = createHttpServer(http);
+  const web = openWeb(http, headMs);
   const open = new Set<Socket>();
 
   const server = createServer((socket) => {
     open.add(socket);
     socket.on("close", () => open.delete(socket));
     socket.on("error", () => socket.destroy());
-    const timer = setTimeout(() => socket.destroy(), silentMs);
-    socket.once("close", () => clearTimeout(timer));
-    socket.once("data", (first: Buffer) => {
-      clearTimeout(timer);
-      socket.pause();
-      socket.unshift(first);
-      const length = Math.min(first.length, preface.length);
-      if (first.subarray(0, length).equals(preface.subarray(0, length))) {
-        injector.injectConnection(socket);
-      } else {
-        // Bun's HTTP server holds connections that were given to it to no timeout of its own.
-        socket.setTimeout(webIdleMs, () => socket.destroy());
-        web.emit("connection", socket);
-      }
-      socket.resume();
+    receiveProtocol(socket, headMs, (protocol) => {
+      if (protocol === "grpc") injector.injectConnection(socket);
+      else web.take(socket);
     });
   });
 
@@ -92,7 +83,7 @@ export async function listen({ host, port, services, http }: ListenOptions): Pro
 
   async function close(drainMs: number): Promise<void> {
     server.close();
-    web.close();
+    web.server.close();
     let timer: Timer | undefined;
     const drained = new Promise<void>((resolve) => rpc.tryShutdown(() => resolve()));
     const late = new Promise<void>((resolve) => (timer = setTimeout(resolve, drainMs)));
@@ -104,4 +95,64 @@ export async function listen({ host, port, services, http }: ListenOptions): Pro
   }
 
   return { host, port: (server.address() as AddressInfo).port, close };
+}
+
+/**
+ * Opens an HTTP server that is given its connections. Bun's holds such to no timeout of its own:
+ * the head of a request must come within a while, however it comes, and the rest must not stop.
+ */
+function openWeb(http: RequestListener, headMs: number) {
+  const heads = new WeakMap<Socket, Timer>();
+  const expectHead = (socket: Socket) => {
+    if (!socket.destroyed)
+      heads.set(
+        socket,
+        setTimeout(() => socket.destroy(), headMs),
+      );
+  };
+  const server = createHttpServer((request, response) => {
+    const { socket } = request;
+    clearTimeout(heads.get(socket));
+    response.once("close", () => expectHead(socket));
+    http(request, response);
+  });
+  function take(socket: Socket): void {
+    socket.setTimeout(webIdleMs, () => socket.destroy());
+    socket.once("close", () => clearTimeout(heads.get(socket)));
+    expectHead(socket);
+    server.emit("connection", socket);
+  }
+  return { server, take };
+}
+
+type Protocol = "grpc" | "http";
+
+/** Reads as far as it takes to know what a connection speaks; the reader gets it all again. */
+function receiveProtocol(
+  socket: Socket,
+  withinMs: number,
+  use: (protocol: Protocol) => void,
+): void {
+  let received = Buffer.alloc(0);
+  const timer = setTimeout(() => socket.destroy(), withinMs);
+  socket.once("close", () => clearTimeout(timer));
+  const take = (bytes: Buffer) => {
+    received = Buffer.concat([received, bytes]);
+    const protocol = protocolOf(received);
+    if (protocol === undefined) return;
+    clearTimeout(timer);
+    socket.off("data", take);
+    socket.pause();
+    socket.unshift(received);
+    use(protocol);
+    socket.resume();
+  };
+  socket.on("data", take);
+}
+
+/** What a connection speaks that begins so; nothing while it may yet be either. */
+function protocolOf(received: Buffer): Protocol | undefined {
+  const length = Math.min(received.length, preface.length);
+  if (!received.subarray(0, length).equals(preface.subarray(0, length))) return "http";
+  return length === preface.length ? "grpc" : undefined;
 }
