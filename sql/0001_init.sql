@@ -99,6 +99,13 @@ create table objects (
   created_at timestamptz(3) not null default now()
 );
 
+-- Objects whose bytes the store did not have when it was asked for them, or not as they were. Who
+-- has the contents is asked to send them again; the row goes when they are durable once more.
+create table damaged_objects (
+  hash bytea primary key references objects on delete cascade,
+  found_at timestamptz(3) not null default now()
+);
+
 -- Which repository holds which object: what it has been sent. A hash alone opens nothing. That the
 -- repository exists is checked before, once: here it would be checked for every object.
 create table repository_objects (

@@ -2,8 +2,7 @@
 import { push, type PushOptions, type PushResult } from "#client/push.ts";
 import { isDraft } from "#client/revision.ts";
 import type { CurrentChange } from "#client/state.ts";
-import type { UploadObserver } from "#client/upload.ts";
-import type { Difference } from "#client/working-copy/scan.ts";
+import type { UploadFile, UploadObserver } from "#client/upload.ts";
 import { PogoError } from "#core/errors.ts";
 import { count, shortName, subject } from "./change-view.ts";
 import type { Context } from "./context.ts";
@@ -36,6 +35,7 @@ export function pushJson(result: PushResult, current: CurrentChange) {
     files,
     sent: result.sent,
     ...(result.rewriting && { rewriting: rewritingJson(result.rewriting) }),
+    ...(result.repaired && { repaired: result.repaired }),
   };
 }
 
@@ -74,6 +74,13 @@ export function pushText(
   }
 }
 
+/** What a push says of what it was to repair. */
+export function repairText({ repaired }: PushResult): string {
+  if (!repaired) return "";
+  if (repaired.objects === 0) return "the server has all of these files, as far as it knows\n";
+  return `the server had lost ${count(repaired.objects, "object")}: sent again\n`;
+}
+
 /** What a command says of the push that it began with; nothing if there was nothing to push. */
 export function pushedBefore(
   result: PushResult,
@@ -106,18 +113,14 @@ function refuseDiverged({ outcome, change, theirs }: PushResult): void {
 
 /** Shows an upload's progress from when it is known what there is to send. */
 function uploadProgress(context: Context): Disposable & {
-  start(differences: Difference[]): UploadObserver;
+  start(files: readonly UploadFile[]): UploadObserver;
 } {
   let line: ProgressLine | undefined;
   return {
-    start(differences) {
-      let [files, bytes] = [0, 0];
-      for (const { after } of differences) {
-        if (after?.kind !== "file") continue;
-        files += 1;
-        bytes += after.size;
-      }
-      line = context.progress("pushing", { files, bytes });
+    start(files) {
+      line?.[Symbol.dispose]();
+      const bytes = files.reduce((sum, { file }) => sum + file.size, 0);
+      line = context.progress("pushing", { files: files.length, bytes });
       return line;
     },
     [Symbol.dispose]: () => line?.[Symbol.dispose](),

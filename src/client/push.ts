@@ -10,10 +10,11 @@ import type { Change } from "#gen/pogo/v1/common.ts";
 import type { Rewriting } from "#gen/pogo/v1/history.ts";
 import { newChangeName, publishedChange } from "./change.ts";
 import { newRequestId, type Remote } from "./remote.ts";
+import { repairContents } from "./repair.ts";
 import { isDraft } from "./revision.ts";
 import { moveBase, type KnownStats, type TreeSource } from "./state-directories.ts";
 import type { PendingPush } from "./state.ts";
-import { uploadFiles, type UploadObserver } from "./upload.ts";
+import { uploadFiles, type UploadFile, type UploadObserver, type UploadResult } from "./upload.ts";
 import { pruneConflicts } from "./working-copy/conflict-records.ts";
 import { scan, type Difference, type Scan } from "./working-copy/scan.ts";
 import { buildTrees, knownStats } from "./working-copy/trees.ts";
@@ -33,6 +34,8 @@ export type PushResult = {
   differences: Difference[];
   /** What had to be sent. */
   sent: { objects: number; bytes: number; trees: number };
+  /** What the server had lost and was sent again, if that was asked for. */
+  repaired?: UploadResult | undefined;
   /** The change that the working copy is at now; nothing for a draft that was not pushed. */
   change: Change | undefined;
   /** When diverged: the change as others see it. */
@@ -50,7 +53,10 @@ export type PushOptions = {
   rewrite?: boolean;
   /** Publishes files that the ignore files ignore, too. */
   includeIgnored?: boolean;
-  observer?: (differences: Difference[]) => UploadObserver;
+  /** Sends what the server has lost of the files that do not differ, too. */
+  repair?: boolean;
+  /** Told of what will be sent. */
+  observer?: (files: readonly UploadFile[]) => UploadObserver;
 };
 
 const outcomes: Record<CommitOutcome, Outcome> = {
@@ -81,6 +87,8 @@ export async function push(
   const found = scan(workspace, options);
   const { current } = workspace.state;
   const { differences } = found;
+  const observe = options.observer ?? (() => ({ add() {} }));
+  const repaired = options.repair ? await repairContents(parts, found, observe) : undefined;
   refuseUnfinished(found);
   const description = options.description ?? (isDraft(current) ? current.description : undefined);
   const isDescribed = isDraft(current)
@@ -89,10 +97,9 @@ export async function push(
   if (differences.length === 0 && !isDescribed) {
     const [change, theirs] = [undefined, undefined];
     const unchanged = { outcome: "unchanged", change, theirs } as const;
-    return { ...(finished ?? unchanged), differences, sent: nothingSent };
+    return { ...(finished ?? unchanged), differences, sent: nothingSent, repaired };
   }
-  const observer = options.observer?.(differences) ?? { add() {} };
-  const sent = await sendContents(parts, found, observer);
+  const sent = await sendContents(parts, found, observe);
   // The contents are garbage now, and what follows needs the memory.
   if (differences.length > collectedDifferencesMin) Bun.gc(true);
   const trees = buildTrees(workspace, found);
@@ -111,7 +118,7 @@ export async function push(
   const encoded = new Map(trees.encoded.map(({ hash, bytes }) => [hashKey(hash), bytes]));
   const source: TreeSource = (hash) => encoded.get(hashKey(hash));
   const committed = await commit(parts, pending, source, knownStats(workspace, found));
-  return { ...committed, differences, sent: { ...sent, trees: putTrees } };
+  return { ...committed, differences, sent: { ...sent, trees: putTrees }, repaired };
 }
 
 /** Asks again for the answer to a commit that was sent; a killed push is whole afterwards. */
@@ -140,12 +147,12 @@ function refuseUnfinished({ unfinished }: Scan): void {
 async function sendContents(
   { workspace, remote }: { workspace: Workspace; remote: Remote },
   { differences }: Scan,
-  observer: UploadObserver,
-): Promise<{ objects: number; bytes: number }> {
+  observe: (files: readonly UploadFile[]) => UploadObserver,
+): Promise<UploadResult> {
   const files = differences.flatMap(({ path, after }) => {
     return after?.kind === "file" ? [{ path, file: after }] : [];
   });
-  return await uploadFiles({ remote, root: workspace.root }, files, observer);
+  return await uploadFiles({ remote, root: workspace.root }, files, observe(files));
 }
 
 async function sendTrees(

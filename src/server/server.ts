@@ -3,6 +3,7 @@ import { statSync } from "node:fs";
 import { join, resolve } from "node:path";
 
 import { PogoError } from "#core/errors.ts";
+import type { Hash } from "#core/hash.ts";
 import { AuditServiceService } from "#gen/pogo/v1/audit.ts";
 import { AuthServiceService } from "#gen/pogo/v1/auth.ts";
 import { BookmarkServiceService } from "#gen/pogo/v1/bookmark.ts";
@@ -23,6 +24,7 @@ import { handlers, type CallObserver } from "#rpc/serve.ts";
 import { ensureRoot, rootTokenLengthMin } from "./auth.ts";
 import { checkDatabaseUrl, connect, translateDatabaseError, type Sql } from "./db/connect.ts";
 import { migrate } from "./db/migrate.ts";
+import { noteDamaged } from "./db/objects.ts";
 import { auditService } from "./services/audit.ts";
 import { authService } from "./services/auth.ts";
 import { bookmarkService } from "./services/bookmark.ts";
@@ -40,6 +42,8 @@ import { repositoryService } from "./services/repository.ts";
 import { ruleService } from "./services/rule.ts";
 import { userService } from "./services/user.ts";
 import { openDiskStore } from "./store/disk.ts";
+import { reportingStore } from "./store/reporting.ts";
+import type { ObjectStore } from "./store/store.ts";
 import { webListener } from "./web.ts";
 
 export type ServerOptions = {
@@ -81,7 +85,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   await using opening = new AsyncDisposableStack();
   const sql = await openDatabase(configuration, opening);
   await prepareDatabase(sql);
-  const store = opening.use(await openDiskStore(configuration.objectsDirectory));
+  const store = opening.use(await openStore(configuration, sql));
   const root = await ensureRoot(sql, options.rootToken);
   const { host, port, observe = () => {} } = configuration;
   const services = openServices({ sql, store }, observe);
@@ -148,6 +152,13 @@ async function openDatabase(
   const { openEmbedded } = await import("./db/embedded.ts");
   const embedded = opening.use(await openEmbedded(join(resolve(dataDirectory), "postgres")));
   return closing(connect(embedded.options), opening);
+}
+
+/** Opens the objects. What is found damaged is noted, so that who has it is asked for it again. */
+async function openStore({ objectsDirectory }: Configuration, sql: Sql): Promise<ObjectStore> {
+  // Whoever reads it is told in any case, and whoever reads it next notes it.
+  const note = (hash: Hash) => noteDamaged(sql, hash).catch(() => {});
+  return reportingStore(await openDiskStore(objectsDirectory), note);
 }
 
 function closing(sql: Sql, opening: AsyncDisposableStack): Sql {

@@ -16,7 +16,7 @@ import { join } from "node:path";
 
 import { openRemote, type Remote } from "#client/remote.ts";
 import { sha256, toHex } from "#core/hash.ts";
-import { encodeObject } from "#core/object.ts";
+import { decodeChunkList, encodeObject } from "#core/object.ts";
 import { openChannel } from "#rpc/channel.ts";
 import { connect } from "#server/db/connect.ts";
 import { startServer, type RunningServer } from "#server/server.ts";
@@ -32,6 +32,7 @@ const closing = new AsyncDisposableStack();
 let pogo: Pogo;
 let server: RunningServer;
 let remote: Remote;
+let remoteOf: (repository: string) => Remote;
 let path: string;
 let copy: string;
 let databaseUrl: string | undefined;
@@ -45,7 +46,8 @@ beforeAll(async () => {
   closing.defer(() => server.close());
   const channel = openChannel({ url: server.url, token: rootToken });
   closing.defer(() => channel.close());
-  remote = openRemote(channel, "rot");
+  remoteOf = (repository) => openRemote(channel, repository);
+  remote = remoteOf("rot");
   copy = join(path, "copy");
   await pogo.ok(["init", copy, "--server", server.url, "--name", "rot"]);
   writeFileSync(join(copy, "rotten"), text);
@@ -67,6 +69,7 @@ describe("an object that rots in the store", () => {
     const cloned = await pogo.run(["clone", `${server.url}/rot`, target]);
     expect(cloned.exitCode).toBe(corrupt);
     expect(cloned.stderr).toContain(toHex(hash));
+    expect(cloned.stderr).toContain("\npogo: hint: pogo push --repair, in a working copy that has");
     expect(readdirSync(target)).not.toContain("rotten");
     expect(await pogo.ok(["cat", "@", "sound"], { cwd: copy })).toBe("sound\n");
     // What had begun is finished when the object is back.
@@ -87,6 +90,60 @@ describe("an object that rots in the store", () => {
       writeFileSync(place(), damage);
       await expectDamaged();
       expect(readFileSync(place())).toEqual(whole);
+    }
+  }, 60_000);
+
+  test("is repaired by what the hint says", async () => {
+    repair = async () => {
+      const push = async () => JSON.parse(await pogo.ok(["push", "--repair", "--json"], inCopy));
+      expect((await push()).repaired.objects).toBe(1);
+      expect((await push()).repaired.objects).toBe(0);
+    };
+    const inCopy = { cwd: copy };
+    const whole = readFileSync(place());
+    writeFileSync(place(), flip(whole, 30));
+    await expectDamaged();
+    rmSync(place());
+    await expectDamaged();
+    expect(readFileSync(place())).toEqual(whole);
+    expect(await pogo.ok(["push", "--repair"], inCopy)).toBe(
+      "the server has all of these files, as far as it knows\n" +
+        "nothing to push: the working copy is clean\n",
+    );
+  }, 60_000);
+
+  test("is repaired by a push that adds the same contents", async () => {
+    repair = async () => {
+      const other = join(path, `aside-${clones}`);
+      cpSync(copy, other, { recursive: true });
+      writeFileSync(join(other, "another"), text);
+      await pogo.ok(["push"], { cwd: other });
+    };
+    writeFileSync(place(), flip(readFileSync(place()), 40));
+    await expectDamaged();
+  }, 60_000);
+
+  test("may be a piece of a large file", async () => {
+    const large = join(path, "large");
+    await pogo.ok(["init", large, "--server", server.url, "--name", "large"]);
+    const noise = crypto.getRandomValues(new Uint8Array(64 * 1024));
+    const bytes = Buffer.alloc(6 * 1024 * 1024, noise);
+    for (let at = 0; at < bytes.length; at += noise.length) bytes.writeUInt32LE(at, at);
+    writeFileSync(join(large, "file"), bytes);
+    await pogo.ok(["push"], { cwd: large });
+    const named = sha256(bytes);
+    const [list] = await Array.fromAsync(remoteOf("large").getObjects([named]));
+    for (const lost of [decodeChunkList(list!.bytes)[0]!.hash, named]) {
+      rmSync(join(path, "data/objects", toHex(lost).slice(0, 2), toHex(lost)));
+      const target = join(path, `clone-without-${toHex(lost)}`);
+      const cloned = await pogo.run(["clone", `${server.url}/large`, target]);
+      expect([cloned.exitCode, cloned.stderr]).toEqual([
+        corrupt,
+        expect.stringContaining(`${toHex(lost)} has disappeared`),
+      ]);
+      await pogo.ok(["push", "--repair"], { cwd: large });
+      await pogo.ok(["clone", `${server.url}/large`, target]);
+      expect(readFileSync(join(target, "file")).equals(bytes)).toBe(true);
     }
   }, 60_000);
 

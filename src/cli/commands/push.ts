@@ -1,6 +1,6 @@
 import { command } from "../command.ts";
 import { openEditSession } from "../edit-session.ts";
-import { publish, pushJson, pushText } from "../push-view.ts";
+import { publish, pushJson, pushText, repairText } from "../push-view.ts";
 import { conflictHints } from "../rewriting-view.ts";
 
 export const push = command({
@@ -24,6 +24,10 @@ export const push = command({
       type: "boolean",
       description: "let the repository hold names that differ in case alone",
     },
+    repair: {
+      type: "boolean",
+      description: "send what the server has lost of these files since it had them, too",
+    },
   },
   async run({ args, context }) {
     await using session = await openEditSession(context);
@@ -32,9 +36,10 @@ export const push = command({
       description: args.message,
       includeIgnored: args.includeIgnored === true,
       rewrite: args.rewrite === true,
+      repair: args.repair === true,
     });
     context.report(pushJson(result, session.current), (style) => {
-      const text = pushText(result, session.current, style);
+      const text = repairText(result) + pushText(result, session.current, style);
       const { rewriting } = result;
       if (!rewriting) return text;
       return [text, ...conflictHints(rewriting, session.current.name)].join("\n");

@@ -18,7 +18,7 @@ export async function findObjects(
   return new Map(rows.map((row) => [hashKey(row.hash), row]));
 }
 
-/** Hash keys of those objects that the repository holds. */
+/** Hash keys of those objects that the repository holds, and that were not found damaged. */
 export async function heldObjects(
   sql: Queries,
   repositoryId: number,
@@ -26,15 +26,24 @@ export async function heldObjects(
 ): Promise<Set<string>> {
   if (hashes.length === 0) return new Set();
   const rows = await sql<{ hash: Hash }[]>`
-    select hash from repository_objects
-    where repository_id = ${repositoryId} and hash = any(${hashArray(hashes)}::bytea[])`;
+    select hash from repository_objects held
+    where repository_id = ${repositoryId} and hash = any(${hashArray(hashes)}::bytea[])
+      and not exists (select 1 from damaged_objects damaged where damaged.hash = held.hash)`;
   return new Set(rows.map((row) => hashKey(row.hash)));
 }
 
+/** Notes that the bytes of an object could not be had: it is missing until it is sent again. */
+export async function noteDamaged(sql: Queries, hash: Hash): Promise<void> {
+  await sql`
+    insert into damaged_objects (hash)
+    select hash from objects where hash = ${hash}
+    on conflict do nothing`;
+}
+
 /**
- * Notes that the repository holds objects whose bytes are durable. Says how many it did not hold
- * before. Rows are inserted in the order of their hashes, so that two pushes that bring the same
- * objects wait for each other instead of locking each other out.
+ * Notes that the repository holds objects whose bytes are durable, and damaged no more. Says how
+ * many it did not hold before. Rows are inserted in the order of their hashes, so that two pushes
+ * that bring the same objects wait for each other instead of locking each other out.
  */
 export async function addObjects(
   tx: Queries,
@@ -49,6 +58,7 @@ export async function addObjects(
     select * from unnest(${hashes}::bytea[],
       ${numberArray(sorted.map((object) => object.rawSize))}::bigint[], ${storedSizes}::bigint[])
     on conflict do nothing`;
+  await tx`delete from damaged_objects where hash = any(${hashes}::bytea[])`;
   const [added] = await tx<{ count: number; bytes: number }[]>`
     with added as (
       insert into repository_objects (repository_id, hash)

@@ -1,4 +1,4 @@
-import { isPogoError, PogoError } from "#core/errors.ts";
+import { PogoError } from "#core/errors.ts";
 import { equalHashes, hashKey, toHex, type Hash } from "#core/hash.ts";
 import { decodeTree } from "#core/tree.ts";
 import type {
@@ -112,7 +112,7 @@ async function* readObjects(store: ObjectStore, rows: readonly ObjectRow[]): Asy
   while (true) {
     while (next < rows.length && ahead.length < readAheadCount && aheadBytes < readAheadBytes) {
       const row = rows[next++]!;
-      const encoded = readObject(store, row.hash);
+      const encoded = store.get(row.hash);
       // Told to whoever gets to it; until then nobody is asking.
       encoded.catch(() => {});
       ahead.push({ row, encoded });
@@ -122,17 +122,5 @@ async function* readObjects(store: ObjectStore, rows: readonly ObjectRow[]): Asy
     if (!first) return;
     yield { hash: first.row.hash, bytes: await first.encoded };
     aheadBytes -= first.row.storedSize;
-  }
-}
-
-async function readObject(store: ObjectStore, hash: Hash): Promise<Uint8Array> {
-  try {
-    return await store.get(hash);
-  } catch (cause) {
-    // The row says that it was made durable.
-    if (!isPogoError(cause, "not-found")) throw cause;
-    throw new PogoError("corrupt", `object ${toHex(hash)} has disappeared from the store`, {
-      cause,
-    });
   }
 }

@@ -27,6 +27,10 @@ export interface ObjectStore extends AsyncDisposable {
   list(): AsyncIterable<Hash>;
 }
 
+/** How what a store cannot give comes back. */
+export const repairHint =
+  "pogo push --repair, in a working copy that has the file; or restore the object from a backup";
+
 /** Refuses what is not whole, naming the object. Every store checks with it, in and out. */
 export function checkObject(hash: Hash, encoded: Uint8Array): void {
   try {
@@ -34,10 +38,7 @@ export function checkObject(hash: Hash, encoded: Uint8Array): void {
   } catch (error) {
     if (!isPogoError(error)) throw error;
     const message = `object ${toHex(hash)} is damaged: ${error.message}`;
-    throw new PogoError("corrupt", message, {
-      hint: "push a working copy that has the file: that replaces it; or restore it from a backup",
-      cause: error,
-    });
+    throw new PogoError("corrupt", message, { hint: repairHint, cause: error });
   }
 }
 

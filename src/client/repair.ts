@@ -1,0 +1,54 @@
+/**
+ * Sends again what a repository has lost of the files that the working copy has in common with it:
+ * contents that were found damaged in the server's store, or that are gone from there.
+ */
+import { hashKey } from "#core/hash.ts";
+import { objectBytesMax } from "#core/limits.ts";
+import { joinPath } from "#core/path.ts";
+import type { FileEntry } from "#core/tree.ts";
+import { statWords } from "#native/directory.ts";
+import type { Remote } from "./remote.ts";
+import { directoryOutline, directoryRow, rowEntries } from "./state-directories.ts";
+import { uploadFiles, type UploadFile, type UploadObserver, type UploadResult } from "./upload.ts";
+import type { Scan } from "./working-copy/scan.ts";
+import type { Workspace } from "./workspace.ts";
+
+/** Sends what is missing. Files that differ from the base are left to the push that follows. */
+export async function repairContents(
+  { workspace, remote }: { workspace: Workspace; remote: Remote },
+  { differences }: Scan,
+  observe: (files: UploadFile[]) => UploadObserver,
+): Promise<UploadResult> {
+  const differing = new Set(differences.map(({ path }) => path));
+  const standing = baseFiles(workspace, (path) => !differing.has(path));
+  const missing = await remote.findMissing(
+    standing.map(({ entry }) => entry.hash),
+    [],
+  );
+  const lost = new Set(missing.objects.map((index) => standing[index]));
+  const files = standing
+    // The list of a large file's chunks may be whole, and a chunk lost: each is asked for.
+    .filter((file) => lost.has(file) || file.entry.size > objectBytesMax)
+    .map(({ path, entry: { size, executable } }): UploadFile => {
+      const file = { size, executable, hash: undefined, stat: new Uint32Array(statWords) };
+      return { path, file };
+    });
+  return await uploadFiles({ remote, root: workspace.root }, files, observe(files));
+}
+
+/** Files of the base that are wanted, one of each content. */
+function baseFiles(
+  { state }: Workspace,
+  isWanted: (path: string) => boolean,
+): { path: string; entry: FileEntry }[] {
+  const files = new Map<string, { path: string; entry: FileEntry }>();
+  for (const { path } of directoryOutline(state)) {
+    const row = directoryRow(state, path);
+    for (const entry of row ? rowEntries(state, row) : []) {
+      const child = joinPath(path, entry.name);
+      if (entry.kind !== "file" || !isWanted(child)) continue;
+      files.set(hashKey(entry.hash), { path: child, entry });
+    }
+  }
+  return [...files.values()];
+}
