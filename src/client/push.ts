@@ -121,7 +121,10 @@ export async function push(
   return { ...committed, differences, sent: { ...sent, trees: putTrees }, repaired };
 }
 
-/** Asks again for the answer to a commit that was sent; a killed push is whole afterwards. */
+/**
+ * Asks again for the answer to a commit that was sent; a killed push is whole afterwards. What the
+ * server does not know of any more is for the next push to send.
+ */
 async function finishPendingPush(parts: {
   workspace: Workspace;
   remote: Remote;
@@ -129,6 +132,12 @@ async function finishPendingPush(parts: {
   const { workspace, remote } = parts;
   const pending = workspace.state.pendingPush;
   if (!pending) return undefined;
+  const missing = await remote.findMissing([], [pending.tree]);
+  if (missing.trees.length > 0) {
+    // The server is older than the push, as after it was restored from a backup.
+    workspace.state.setPendingPush(undefined);
+    return undefined;
+  }
   const trees = new Map<string, Uint8Array>();
   for await (const { hash, bytes } of remote.getTrees(pending.tree, workspace.state.current.tree)) {
     trees.set(hashKey(hash), bytes);

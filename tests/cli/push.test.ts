@@ -2,6 +2,10 @@ import { afterAll, beforeAll, expect, test } from "bun:test";
 import { chmodSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 
+import { newChangeName } from "#client/change.ts";
+import { newRequestId } from "#client/remote.ts";
+import { openWorkspace } from "#client/workspace.ts";
+import { sha256 } from "#core/hash.ts";
 import { engines } from "../support/postgres.ts";
 import { openScene, steady, type Person, type Scene } from "../support/scene.ts";
 import { readFiles, type Files } from "../support/workspace.ts";
@@ -270,6 +274,30 @@ test("an unreadable file or directory stops the push", async () => {
   `);
   expect(exitCode).toBe(6);
   expect(await copy.json("log", "--all")).toEqual([]);
+});
+
+test("what was sent to a server that has been restored from an older backup is sent again", async () => {
+  const copy = await ann.init({ "a.txt": "1\n" });
+  const draft = (await copy.json("status")).change;
+  {
+    using workspace = openWorkspace(copy.root);
+    // A push that was killed before it heard the answer, of a tree that the server has no more.
+    workspace.state.setPendingPush({
+      requestId: newRequestId(),
+      change: draft.name,
+      expectedVersion: 0,
+      tree: sha256(Buffer.from("gone with the disk")),
+      parents: [],
+      description: "lost",
+      child: newChangeName(),
+    });
+  }
+  expect(await copy.json("push", "-m", "first")).toMatchObject({
+    outcome: "created",
+    change: draft.name,
+    sent: { objects: 1, trees: 1 },
+  });
+  expect(readFiles((await ann.clone(copy.repository)).root)).toEqual({ "a.txt": "1\n" });
 });
 
 test("Ctrl-C ends a push with one line, and the next push completes it", async () => {
