@@ -1,6 +1,8 @@
 /** The working copy that a command stands in, and paths as they are typed there. */
-import { relative, resolve, sep } from "node:path";
+import { lstatSync } from "node:fs";
+import { join, relative, resolve, sep } from "node:path";
 
+import { baseEntry } from "#client/state-directories.ts";
 import { interruptedOperation } from "#client/working-copy/journal.ts";
 import { openWorkspace, type Workspace } from "#client/workspace.ts";
 import { PogoError } from "#core/errors.ts";
@@ -23,6 +25,29 @@ export function pathFilter(paths: readonly string[]): (path: string) => boolean 
   return (path) => {
     return paths.some((above) => above === "" || path === above || path.startsWith(`${above}/`));
   };
+}
+
+/** Refuses a path that stands neither here nor elsewhere: about one mistyped, silence would lie. */
+export async function requireKnownPaths(
+  workspace: Workspace,
+  paths: readonly string[],
+  elsewhere: { name: string; has: (path: string) => Promise<boolean> },
+): Promise<void> {
+  for (const path of paths) {
+    if (path === "" || stands(workspace, path) || (await elsewhere.has(path))) continue;
+    const message = `${JSON.stringify(path)} is neither in the working copy nor in ${elsewhere.name}`;
+    throw new PogoError("not-found", message, { hint: "see what there is: pogo ls" });
+  }
+}
+
+function stands({ root, state }: Workspace, path: string): boolean {
+  try {
+    lstatSync(join(root, path));
+    return true;
+  } catch {
+    // What cannot be looked at is for others to tell.
+    return baseEntry(state, path) !== undefined;
+  }
 }
 
 /** Turns a path as typed into a path in the repository; "" is its root. */

@@ -197,6 +197,29 @@ test("diff says what differs: as a patch, as a statistic, and for programs", asy
   expect(stdout).toContain("\x1b[31m-two\x1b[39m\n");
 });
 
+test("a path of which nothing is compared because there is none is not found", async () => {
+  const copy = await ann.init({ "a.txt": "1\n", "old/b.txt": "1\n" });
+  await copy.ok("commit", "-m", "first");
+  rmSync(join(copy.root, "old"), { recursive: true });
+  await copy.ok("commit", "-m", "second");
+  copy.write({ ".gitignore": "ignored\n", ignored: "" });
+  for (const path of ["a.txt", "ignored"]) expect(await copy.ok("diff", path)).toBe("");
+  expect(await copy.ok("diff", "--from", "@--", "--to", "@-", "old")).toContain("old/b.txt");
+  expect(await copy.ok("diff", "--from", "@--", "--to", "@--", "old")).toBe("");
+  for (const side of [[], ["--from", "@--", "--to", "@-"]]) {
+    for (const paths of [["a.txt", "nope"], ["a.txt/nope"]]) {
+      expect(await copy.fails("diff", ...side, ...paths)).toEqual({
+        code: "not-found",
+        message: `"${paths.at(-1)}" is neither in the working copy nor in what is compared`,
+        hint: "see what there is: pogo ls",
+        exitCode: 3,
+      });
+    }
+  }
+  // It went before either side was made.
+  expect(await copy.fails("diff", "old")).toMatchObject({ code: "not-found" });
+}, 30_000);
+
 test("cat prints a file as it is: binary, empty, large, a link's target", async () => {
   // Larger than an object: it is stored in chunks.
   const large = Buffer.alloc(9_000_001);

@@ -1,4 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { rmSync } from "node:fs";
+import { join } from "node:path";
 
 import { publish } from "../support/publish.ts";
 import { openScene, steady, type Copy, type Person, type Scene } from "../support/scene.ts";
@@ -154,6 +156,39 @@ test("the log of an empty repository, and of a draft in it, is empty for program
   expect(steady(await copy.ok("log"))).toBe("@ change-1 draft\n    (no description)\n");
   expect(await copy.fails("show", "@-")).toMatchObject({ code: "not-found" });
 });
+
+test("the log of a path is empty only when there is, or was, such a path", async () => {
+  const copy = await ann.init({ "kept.txt": "1\n", "dir/gone.txt": "1\n" });
+  await copy.ok("commit", "-m", "first");
+  rmSync(join(copy.root, "dir"), { recursive: true });
+  await copy.ok("commit", "-m", "second");
+  copy.write({ "new.txt": "", ".gitignore": "ignored\n", ignored: "" });
+  const log = async (...args: string[]) => {
+    const listed: Listed[] = await copy.json("log", ...args);
+    return listed.map(({ description }) => description);
+  };
+  expect(await log("dir")).toEqual(["second", "first"]);
+  expect(await log("dir/gone.txt", "new.txt")).toEqual(["second", "first"]);
+  for (const path of ["new.txt", "ignored", "."]) {
+    expect([path, await log("-r", "@-", path)]).toEqual([
+      path,
+      path === "." ? ["second", "first"] : [],
+    ]);
+  }
+  // It is in the history of another change.
+  await copy.ok("push", "-m", "third");
+  await copy.ok("edit", "@--");
+  expect(await log("new.txt")).toEqual([]);
+  for (const paths of [["nope"], ["kept.txt", "nope"], ["kept.txt/nope"], ["--all", "nope"]]) {
+    expect(await copy.fails("log", ...paths)).toEqual({
+      code: "not-found",
+      message: expect.stringMatching(/^".*nope" is neither in the working copy nor in any change$/),
+      hint: "see what there is: pogo ls",
+      exitCode: 3,
+    });
+  }
+  expect(await (await ann.init()).fails("log", "nope")).toMatchObject({ exitCode: 3 });
+}, 30_000);
 
 test("a log that is cut says so on stderr, unless a number was asked for", async () => {
   const copy = await ann.init();

@@ -1,14 +1,17 @@
 import { compareFiles, type ComparedFile, type Comparison } from "#client/comparison.ts";
+import type { Remote } from "#client/remote.ts";
 import { serverRevision } from "#client/revision.ts";
+import { isPogoError } from "#core/errors.ts";
 import type { Hash } from "#core/hash.ts";
 import { countPatch, formatFilePatch } from "#core/patch.ts";
 import { formatStat } from "#core/patch-stat.ts";
 import { emptyTreeHash } from "#core/tree.ts";
+import type { Change } from "#gen/pogo/v1/common.ts";
 import { command } from "../command.ts";
 import type { Context } from "../context.ts";
 import { paintPatch } from "../patch-view.ts";
 import { openSession, type Session } from "../session.ts";
-import { pathFilter, repositoryPath } from "../working-copy.ts";
+import { pathFilter, repositoryPath, requireKnownPaths } from "../working-copy.ts";
 
 export const diff = command({
   meta: {
@@ -31,10 +34,11 @@ export const diff = command({
     const [from, to] = await findSides(session, args.from, args.to);
     const comparison = await compareFiles(
       { workspace: session.workspace, remote: session.cached },
-      from,
-      to,
+      from.tree,
+      to?.tree,
       pathFilter(paths),
     );
+    await requireKnown(session, paths, comparison, [from, to]);
     if (context.json) return context.print(await toJson(comparison), "");
     if (args.stat) return await printStat(context, comparison);
     for await (const { pair } of comparison.pairs()) {
@@ -43,22 +47,62 @@ export const diff = command({
   },
 });
 
-/** Root trees of the two sides; no second one stands for the working copy. */
+/** A snapshot; the working copy's base may be nobody else's. */
+type Side = { tree: Hash; revision: string | undefined };
+
+/** The two sides; no second one stands for the working copy. */
 async function findSides(
   { remote, current }: Session,
   from: string | undefined,
   to: string | undefined,
-): Promise<[Hash, Hash | undefined]> {
+): Promise<[Side, Side | undefined]> {
+  const base: Side = { tree: current.tree, revision: undefined };
   const change = async (text: string) => {
     const revision = serverRevision(current, text);
     return revision === undefined ? undefined : await remote.getChange(revision);
   };
   const newer = to === undefined ? undefined : await change(to);
-  if (from !== undefined) return [(await change(from))?.tree ?? current.tree, newer?.tree];
-  if (newer === undefined) return [current.tree, undefined];
+  if (from !== undefined) {
+    const older = await change(from);
+    return [older ? sideOf(older) : base, newer && sideOf(newer)];
+  }
+  if (newer === undefined) return [base, undefined];
   const parent = newer.parents[0];
   const older = parent && (await remote.getChange(`${parent.change}@${parent.version}`));
-  return [older?.tree ?? emptyTreeHash, newer.tree];
+  return [older ? sideOf(older) : { tree: emptyTreeHash, revision: undefined }, sideOf(newer)];
+}
+
+function sideOf({ name, version, tree }: Change): Side {
+  return { tree, revision: `${name}@${version}` };
+}
+
+/** Refuses paths of which nothing is compared because there is no such path on either side. */
+async function requireKnown(
+  { workspace, remote }: Session,
+  paths: string[],
+  { files }: Comparison,
+  sides: (Side | undefined)[],
+): Promise<void> {
+  const silent = paths.filter((typed) => {
+    const isBelow = pathFilter([typed]);
+    return !files.some(({ path, oldPath }) => isBelow(path) || isBelow(oldPath));
+  });
+  const revisions = sides.flatMap((side) => side?.revision ?? []);
+  const has = async (path: string) => {
+    for (const revision of revisions) if (await hasEntry(remote, revision, path)) return true;
+    return false;
+  };
+  await requireKnownPaths(workspace, silent, { name: "what is compared", has });
+}
+
+async function hasEntry(remote: Remote, revision: string, path: string): Promise<boolean> {
+  try {
+    await remote.getEntry(revision, path);
+    return true;
+  } catch (error) {
+    if (isPogoError(error, "not-found")) return false;
+    throw error;
+  }
 }
 
 async function printStat(context: Context, comparison: Comparison): Promise<void> {

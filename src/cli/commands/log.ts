@@ -5,7 +5,7 @@ import { command } from "../command.ts";
 import type { Style } from "../output.ts";
 import { positiveInteger } from "../options.ts";
 import { openSession, type Session } from "../session.ts";
-import { repositoryPath } from "../working-copy.ts";
+import { repositoryPath, requireKnownPaths } from "../working-copy.ts";
 import { isDraft, serverRevision } from "#client/revision.ts";
 import type { Change } from "#gen/pogo/v1/common.ts";
 
@@ -32,10 +32,14 @@ export const log = command({
     await using session = await openSession(context);
     const { workspace, current } = session;
     const limit = positiveInteger(args.limit, "--limit") ?? limitDefault;
-    const paths = rest.map((path) => repositoryPath(workspace, context.cwd, path));
+    const typed = rest.map((path) => repositoryPath(workspace, context.cwd, path));
+    // The root is no path: whatever changed has changed below it.
+    const paths = typed.includes("") ? [] : typed;
     const start = serverRevision(current, args.revision ?? "@");
     const query = { start, all: args.all === true, paths, limit: limit + 1 };
     const found = await findChanges(session, query);
+    // What was found tells of one path, not of several.
+    if (found.length === 0 || paths.length > 1) await requireKnown(session, paths);
     const changes = found.slice(0, limit);
     const showsDraft = isDraft(current) && start === undefined && !rest[0];
     context.print(changes.map(changeJson), (style) => {
@@ -60,6 +64,14 @@ async function findChanges(
   return await Array.fromAsync(
     remote.listChanges({ revisions: all ? [] : revisions, paths, limit }),
   );
+}
+
+async function requireKnown({ workspace, remote }: Session, paths: string[]): Promise<void> {
+  const has = async (path: string) => {
+    const query = { revisions: [], paths: [path], limit: 1 };
+    return (await Array.fromAsync(remote.listChanges(query))).length > 0;
+  };
+  await requireKnownPaths(workspace, paths, { name: "any change", has });
 }
 
 function formatEntry(change: Change, currentName: string, style: Style): string {
