@@ -241,6 +241,7 @@ function openFile<T>(file: string, make: (database: Database, whyReadOnly: unkno
     { name: file, flags: constants.SQLITE_OPEN_READWRITE, isReadOnly: false },
     { name: file, flags: constants.SQLITE_OPEN_READONLY, isReadOnly: true },
     // In a directory where SQLite cannot make its shared memory, the file cannot change either.
+    // But this ignores what a killed command left beside the file: see `refuseUnmerged`.
     {
       name: `file:${encodeURI(file).replaceAll("?", "%3f").replaceAll("#", "%23")}?immutable=1`,
       flags: constants.SQLITE_OPEN_READONLY | constants.SQLITE_OPEN_URI,
@@ -250,6 +251,7 @@ function openFile<T>(file: string, make: (database: Database, whyReadOnly: unkno
   let first: unknown;
   for (const { name, flags, isReadOnly } of attempts) {
     let database: Database | undefined;
+    if (name !== file) refuseUnmerged(file);
     try {
       database = new Database(name, flags);
       if (!isReadOnly) prepare(database);
@@ -263,6 +265,19 @@ function openFile<T>(file: string, make: (database: Database, whyReadOnly: unkno
     }
   }
   throw explain(first, file);
+}
+
+/**
+ * Refuses a file that is older than what was last written: beside it lies a log that the next
+ * writer would merge. Without shared memory nobody can read it.
+ */
+function refuseUnmerged(file: string): void {
+  const log = statSync(`${file}-wal`, { throwIfNoEntry: false });
+  if (!log?.size) return;
+  const directory = dirname(dirname(file));
+  throw new PogoError("denied", `cannot read ${file}: what was last written is in ${file}-wal`, {
+    hint: `make ${dirname(file)} writable, or copy ${directory} to where you can write`,
+  });
 }
 
 function prepare(database: Database): void {

@@ -1,8 +1,17 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { Database } from "bun:sqlite";
-import { chmodSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  cpSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 
+import { openWorkspace } from "#client/workspace.ts";
 import { openScene, steady, type Copy, type Person, type Scene } from "../support/scene.ts";
 
 // Root without its capabilities is refused like anybody else.
@@ -192,6 +201,40 @@ test.skipIf(process.platform !== "linux")(
     `);
     expect(push.exitCode).toBe(6);
     expect(readState(copy)).toEqual(before);
+  },
+);
+
+test.skipIf(process.platform !== "linux")(
+  "what a killed command wrote is seen where nothing can be written, or said to be out of sight",
+  async () => {
+    const copy = await ann.init({ "a.txt": "one\n" });
+    await copy.ok("push", "-m", "first");
+    const killed = ann.at(join(ann.home, "killed"));
+    {
+      using workspace = openWorkspace(copy.root);
+      const { state } = workspace;
+      state.setCurrent({ ...state.current, description: "written last" });
+      cpSync(copy.root, killed.root, { recursive: true });
+    }
+    const control = join(killed.root, ".pogo");
+    expect(statSync(join(control, "state.sqlite-wal")).size).toBeGreaterThan(0);
+    const status = async () => {
+      for (const path of [control, killed.root]) chmodSync(path, 0o555);
+      const outcome = await killed.run(["status"], { through: asUser });
+      for (const path of [control, killed.root]) chmodSync(path, 0o755);
+      return outcome;
+    };
+    expect(await status()).toMatchObject({ stdout: expect.stringContaining("written last") });
+    rmSync(join(control, "state.sqlite-shm"));
+    const { stdout, stderr, exitCode } = await status();
+    expect([exitCode, stdout, steady(stderr, { DIR: killed.root })]).toEqual([
+      6,
+      "",
+      "pogo: error: cannot read DIR/.pogo/state.sqlite: " +
+        "what was last written is in DIR/.pogo/state.sqlite-wal\n" +
+        "pogo: hint: make DIR/.pogo writable, or copy DIR to where you can write\n",
+    ]);
+    expect(await killed.ok("status")).toContain("written last");
   },
 );
 
