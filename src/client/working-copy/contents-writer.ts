@@ -112,13 +112,17 @@ function createFile(target: string, raw: Uint8Array, mode: number): Stat | undef
 function threadedWriter(threads: number): ContentsWriter {
   type Waiting = { resolve(stats: WrittenContent[]): void; reject(error: unknown): void };
   const waiting = new Map<number, Waiting>();
+  // A thread that is gone answers nothing: what is written from then on fails as well.
+  let failure: unknown;
   const failAll = (error: unknown) => {
+    failure ??= error;
     for (const { reject } of waiting.values()) reject(error);
     waiting.clear();
   };
   const workers = Array.from({ length: threads }, () => {
     const worker = new Worker(new URL(workerPath, import.meta.url));
     worker.on("error", failAll);
+    worker.on("exit", () => failAll(new Error("a thread that writes files has ended")));
     worker.on("message", (answer: WriteAnswer) => {
       const call = waiting.get(answer.id);
       waiting.delete(answer.id);
@@ -131,6 +135,7 @@ function threadedWriter(threads: number): ContentsWriter {
   return {
     batchesMax: threads * 2,
     write(contents) {
+      if (failure !== undefined) return Promise.reject(failure);
       const id = next++;
       const { request, buffer } = pack(id, contents);
       return new Promise((resolve, reject) => {

@@ -6,7 +6,7 @@ import type { DirectoryReader } from "#native/directory.ts";
 import { directoryOutline, lastDirectoryId, type OutlineRow } from "../state-directories.ts";
 import type { Workspace } from "../workspace.ts";
 import { noRules } from "./ignore.ts";
-import { awaitRuns, verifyJob, verifyRuns } from "./verify.ts";
+import { finishRuns, verifyJob, verifyRuns } from "./verify.ts";
 
 export type Outline = {
   /** Everything stands as recorded. */
@@ -45,8 +45,9 @@ export function outlineBase(
   }
   const rows = directoryOutline(state);
   verifyRuns(state, reader, job);
-  awaitRuns(job);
-  return summarize(rows, job.clean);
+  finishRuns(state, reader, job);
+  // A copy: a thread that is late may still write to it.
+  return summarize(rows, job.clean.slice());
 }
 
 function summarize(list: OutlineRow[], clean: Uint8Array): Outline {

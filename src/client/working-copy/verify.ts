@@ -1,15 +1,19 @@
 /**
  * The fast part of a scan: which directories of the base stand on the disk just as recorded. Only
  * stats are compared, and no name becomes a string. Threads take runs of rows from one counter,
- * so a thread that starts late, or never, does no harm.
+ * and whoever waits for the result does what the others took and have not done: so a thread that
+ * starts late, or never, or dies on the way, does no harm.
  */
 import type { State } from "../state.ts";
 import { kindOfMode, statWords, type DirectoryReader } from "#native/directory.ts";
 import { bytesToStat, equalStats } from "./stat.ts";
 
-/** What threads share: `counters` is the next id to take and the number of ids under way. */
+/** What threads share. */
 export type VerifyJob = {
-  counters: Int32Array;
+  /** The next id to take. */
+  next: Int32Array;
+  /** One byte for each run: 1 when all of it has been looked at. */
+  done: Uint8Array;
   /** One byte for each id: 1 when the directory stands as recorded. */
   clean: Uint8Array;
   generation: number;
@@ -19,42 +23,45 @@ const idsPerRun = 64;
 
 /** Prepares the verification of all rows up to an id. */
 export function verifyJob(idMax: number, generation: number): VerifyJob {
+  const count = idMax + 1;
   return {
-    counters: new Int32Array(new SharedArrayBuffer(8)),
-    clean: new Uint8Array(new SharedArrayBuffer(idMax + 1)),
+    next: new Int32Array(new SharedArrayBuffer(4)),
+    done: new Uint8Array(new SharedArrayBuffer(Math.ceil(count / idsPerRun))),
+    clean: new Uint8Array(new SharedArrayBuffer(count)),
     generation,
   };
 }
 
 /** Verifies runs of rows until none is left to take. */
 export function verifyRuns(state: State, reader: DirectoryReader, job: VerifyJob): void {
-  const { counters, clean } = job;
+  const verifyRun = runVerifier(state, reader, job);
+  for (;;) {
+    const first = Atomics.add(job.next, 0, idsPerRun);
+    if (first >= job.clean.length) return;
+    verifyRun(first / idsPerRun);
+  }
+}
+
+/** Verifies what another thread took and has not done yet, once there is nothing left to take. */
+export function finishRuns(state: State, reader: DirectoryReader, job: VerifyJob): void {
+  const verifyRun = runVerifier(state, reader, job);
+  for (let run = 0; run < job.done.length; run++) {
+    if (Atomics.load(job.done, run) === 0) verifyRun(run);
+  }
+}
+
+function runVerifier(state: State, reader: DirectoryReader, { clean, done }: VerifyJob) {
   const query = state.database.query<Row, [number, number]>(
     "select id, path, encoded, stats, self from directories where id between ? and ?",
   );
   const scratch = { paths: Buffer.allocUnsafeSlow(64 * 1024), out: new Uint32Array(1024) };
-  for (;;) {
-    const first = Atomics.add(counters, 0, idsPerRun);
-    if (first >= clean.length) return;
-    Atomics.add(counters, 1, 1);
-    try {
-      for (const row of query.values(first, first + idsPerRun - 1) as unknown as RowValues[]) {
-        if (isAsRecorded(row, reader, scratch)) clean[row[0]] = 1;
-      }
-    } finally {
-      Atomics.sub(counters, 1, 1);
-      Atomics.notify(counters, 1);
+  return (run: number) => {
+    const first = run * idsPerRun;
+    for (const row of query.values(first, first + idsPerRun - 1) as unknown as RowValues[]) {
+      if (isAsRecorded(row, reader, scratch)) clean[row[0]] = 1;
     }
-  }
-}
-
-/** Waits until no thread is verifying a run any more. */
-export function awaitRuns({ counters }: VerifyJob): void {
-  for (;;) {
-    const under = Atomics.load(counters, 1);
-    if (under === 0) return;
-    Atomics.wait(counters, 1, under, 1000);
-  }
+    Atomics.store(done, run, 1);
+  };
 }
 
 type Row = { id: number };
