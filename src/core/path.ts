@@ -10,6 +10,11 @@ export const controlDirectory = ".pogo";
 
 // What Windows would open instead of a file, with or without an extension.
 const deviceName = /^(con|prn|aux|nul|com[0-9¹²³]|lpt[0-9¹²³]|conin\$|conout\$)(\.|$)/i;
+// The directories whose files somebody obeys: Pogo, and git wherever it finds one, hooks and all.
+// Windows drops what may follow, takes a colon for one of the directory's streams, and has short
+// names as well.
+const reservedName = /^(?:\.(pogo|git)|(pogo|git)~\d+)[. ]*(?::|$)/i;
+const asciiName = /^[\x20-\x7e]*$/;
 // Characters that HFS+ ignores in names: ".po\u200cgo" would be ".pogo" there.
 const ignoredOnHfs = /[\u200c-\u200f\u202a-\u202e\u206a-\u206f\ufeff]/g;
 
@@ -22,11 +27,12 @@ export function nameProblem(name: string): string | undefined {
   if (name.includes("\0")) return "contains NUL";
   if (name.includes("/")) return "contains a slash";
   if (/^[a-z]:/i.test(name)) return "begins like a Windows drive";
-  if (isReserved(name)) return `is reserved for Pogo's own ${controlDirectory}`;
+  const owner = reservedFor(name);
+  if (owner) return `is reserved for ${owner}`;
   // Windows would take a backslash for a slash: what it would make of the name must be safe too.
   if (name.includes("\\")) {
     const parts = name.split("\\");
-    if (parts.some((part) => part === "" || part === "." || part === ".." || isReserved(part))) {
+    if (parts.some((part) => part === "" || part === "." || part === ".." || reservedFor(part))) {
       return "is an unsafe path on Windows";
     }
   }
@@ -72,7 +78,7 @@ export function symlinkProblem(target: string): string | undefined {
 }
 
 /**
- * Tells whether the symlink at `path` leads out of the repository or into Pogo's directory.
+ * Tells whether the symlink at `path` leads out of the repository, into Pogo's directory or git's.
  * So does, for all we know, one that goes up after it went down: what it went through may be a
  * symlink that is shallower than it looks.
  */
@@ -89,7 +95,7 @@ export function symlinkEscapes(path: string, target: string): boolean {
       return true;
     }
   }
-  return parts.some(isReserved);
+  return parts.some((part) => reservedFor(part) !== undefined);
 }
 
 /**
@@ -116,6 +122,10 @@ export function baseName(path: string): string {
   return path.slice(path.lastIndexOf("/") + 1);
 }
 
-function isReserved(name: string): boolean {
-  return foldName(name) === controlDirectory || /^pogo~\d+$/i.test(name);
+/** Whose a name is, as some file system would read it. */
+function reservedFor(name: string): string | undefined {
+  const match = reservedName.exec(asciiName.test(name) ? name : foldName(name));
+  if (!match) return undefined;
+  const [, dotted = match[2]] = match;
+  return dotted?.toLowerCase() === "git" ? "git's own .git" : `Pogo's own ${controlDirectory}`;
 }

@@ -44,7 +44,34 @@ describe("a name", () => {
   test("that some system would take for Pogo's own directory is refused", () => {
     const names = [".pogo", ".POGO", ".Pogo", ".pogo.", ".pogo ", ".pogo. .", "POGO~1", "pogo~12"];
     names.push(".po\u200cgo", "\ufeff.pogo", ".pogo\u200d", "x\\.pogo", ".pogo\\x", ".pogo\u200c.");
-    for (const name of names) expect([name, typeof nameProblem(name)]).toEqual([name, "string"]);
+    names.push(".pogo:x", ".pogo::$INDEX_ALLOCATION", "pogo~1 .", ".\u206apogo. :x");
+    for (const name of names) {
+      const problem = expect.stringMatching(/Pogo's own|unsafe path on Windows/);
+      expect([name, nameProblem(name)]).toEqual([name, problem]);
+    }
+  });
+
+  test("that some system would take for git's own directory is refused", () => {
+    const names = [
+      ".git",
+      ".GIT",
+      ".Git",
+      ".git.",
+      ".git ",
+      ".git . .",
+      "GIT~1",
+      "git~2",
+      "git~1.",
+    ];
+    names.push(".g\u200cit", ".gi\ufefft", ".git\u200f", ".g\u0131t", "\u202a.git\u206f ");
+    names.push(".git:x", ".git::$INDEX_ALLOCATION", ".git :x", ".git\\hooks", "x\\GIT~1");
+    for (const name of names) {
+      const problem = expect.stringMatching(/git's own|unsafe path on Windows/);
+      expect([name, nameProblem(name)]).toEqual([name, problem]);
+    }
+    const others = [".gitignore", ".gitmodules", ".gitattributes", "git", ".git-blame", "..git"];
+    others.push(".github", ".gito", "git~", "git~1x", "agit~1", ".git x", ".gité");
+    for (const name of others) expect([name, nameProblem(name)]).toEqual([name, undefined]);
   });
 
   test("that Windows cannot hold is known", () => {
@@ -84,7 +111,7 @@ describe("a path", () => {
     for (const path of ["a", "a/b", "a b/c\nd", "x/".repeat(pathDepthMax - 1) + "x"])
       checkPath(path);
     const refused = ["", "/", "/a", "a/", "a//b", "./a", "a/.", "../a", "a/../b", "a/.pogo/b"];
-    refused.push(".pogo", "a/\0", "C:/x", "x/".repeat(pathDepthMax) + "x");
+    refused.push(".pogo", "a/\0", "C:/x", "x/".repeat(pathDepthMax) + "x", "a/.git/hooks/b");
     refused.push("abcdefg/".repeat(pathBytesMax / 8) + "a");
     for (const path of refused) {
       expect([path, typeof pathProblem(path)]).toEqual([path, "string"]);
@@ -112,7 +139,7 @@ describe("a symlink", () => {
     }
   });
 
-  test("stays in the repository and out of Pogo's directory", () => {
+  test("stays in the repository and out of Pogo's directory and git's", () => {
     const inside = [
       ["a", "b"],
       ["a", "."],
@@ -133,6 +160,8 @@ describe("a symlink", () => {
       ["a", "/b"],
       ["a", ".pogo"],
       ["a/b", "../.POGO/state"],
+      ["a", ".git/hooks"],
+      ["a/b", "../GIT~1"],
       ["a", "b/../../c"],
     ];
     for (const [path, target] of outside) {

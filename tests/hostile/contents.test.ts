@@ -209,6 +209,7 @@ describe.each(engines)("%s", (engine) => {
         "|",
       ),
       ...".pogo|.POGO|.pogo.|.pogo |.po\u200cgo|POGO~1|.pogo\\state.sqlite".split("|"),
+      ...".git|.GIT|.git.|.git |.g\u200cit|GIT~1|.git\\hooks|.git::$INDEX_ALLOCATION".split("|"),
       "x".repeat(256),
     ];
     const trees = names.map((name) => [name, forgeTree(fileEntry(name, 4, held.hash))] as const);

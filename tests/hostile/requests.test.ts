@@ -146,7 +146,8 @@ describe.each(engines)("%s", (engine) => {
     }
     expect(new Set(codes).difference(new Set(["usage", "not-found"]))).toEqual(new Set());
     const calls: Calls = {};
-    for (const path of ["..", "../x", "/etc/passwd", "a\0b", "a//b", ".pogo/state", "C:\\x"]) {
+    const paths = ["..", "../x", "/etc/passwd", "a\0b", "a//b", ".pogo/state", "C:\\x", "a/.git/b"];
+    for (const path of paths) {
       const query = { repository: "own", revision: own.name, path };
       calls[`entry ${path}`] = () => mallory.unary(Query.getEntry, query);
       const list = { repository: "own", revisions: [], paths: [path], limit: 0 };
@@ -189,8 +190,9 @@ describe.each(engines)("%s", (engine) => {
     const above = forgeTree(directoryEntry("d", escaping.hash));
     const control = forgeTree(linkEntry("link", "a/../.pogo/state.sqlite"));
     const direct = forgeTree(linkEntry("link", ".pogo/state.sqlite"));
+    const hooks = forgeTree(linkEntry("link", ".GIT/hooks"));
     let deep = forgeTree(fileEntry("file", 4, object.hash));
-    const trees = [escaping, above, control, direct, deep];
+    const trees = [escaping, above, control, direct, hooks, deep];
     for (let depth = 0; depth < 300; depth++) {
       deep = forgeTree(directoryEntry("d", deep.hash));
       trees.push(deep);
@@ -202,6 +204,7 @@ describe.each(engines)("%s", (engine) => {
       "a link to the parent, below": () => commit({ tree: above.hash }),
       "a link through a directory": () => commit({ tree: control.hash }),
       "a link to Pogo's own": () => commit({ tree: direct.hash }),
+      "a link to git's own": () => commit({ tree: hooks.hash }),
       "300 directories": () => commit({ tree: deep.hash }),
     });
   });

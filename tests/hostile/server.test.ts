@@ -101,6 +101,9 @@ describe("clone", () => {
       "a/../../escaped",
       ".pogo",
       ".git",
+      ".GIT ",
+      "git~1",
+      ".g\u200cit",
       "a\0b",
       "C:x",
     ];

@@ -273,8 +273,6 @@ function targetEntries(planning: Planning, path: string, hash: Hash): Entry[] {
 function entryProblem(path: string, entry: Entry): string | undefined {
   const problem = pathProblem(path);
   if (problem) return problem;
-  // Git would obey what stands there.
-  if (/^(\.git|git~\d+)$/.test(foldName(entry.name))) return "is git's own";
   if (entry.kind === "symlink" && symlinkEscapes(path, entry.target)) {
     return `leads out of the working copy, to ${JSON.stringify(entry.target)}`;
   }
