@@ -1,9 +1,14 @@
-import { type CompletedCommand, completedGlobals, type CompletedOption } from "./completion.ts";
+import {
+  type CompletedCommand,
+  completedGlobals,
+  type CompletedOption,
+  type CompletedStep,
+  completedSteps,
+  valuedOptions,
+} from "./completion.ts";
 
 /** Writes the completion for bash. It needs no package beside bash itself. */
 export function bashCompletion(commands: CompletedCommand[]): string {
-  const options = commands.flatMap((command) => command.options).concat(completedGlobals);
-  const valued = new Set(options.filter((it) => it.takesValue).flatMap(({ names }) => names));
   return `# pogo completion bash > /etc/bash_completion.d/pogo
 _pogo() {
   local cur=\${COMP_WORDS[COMP_CWORD]} prev=\${COMP_WORDS[COMP_CWORD - 1]} path= word words i
@@ -11,11 +16,11 @@ _pogo() {
     word=\${COMP_WORDS[i]}
     case $word in
     --) break ;;
-    ${[...valued].join(" | ")}) ((i++)) ;;
+    ${valuedOptions(commands).join(" | ")}) ((i++)) ;;
     -*) ;;
     *)
       case "$path/$word" in
-${commands.flatMap(stepCase).join("\n")}
+${completedSteps(commands).map(stepCase).join("\n")}
       esac
       ;;
     esac
@@ -41,19 +46,12 @@ complete -F _pogo pogo
 `;
 }
 
-function stepCase({ path, aliases }: CompletedCommand): string[] {
-  if (path.length === 0) return [];
-  const above = path
-    .slice(0, -1)
-    .map((name) => `/${name}`)
-    .join("");
-  const patterns = [path.at(-1), ...aliases].map((name) => `${above}/${name}`);
-  return [`      ${patterns.join(" | ")}) path=/${path.join("/")} ;;`];
+function stepCase({ spellings, place }: CompletedStep): string {
+  return `      ${spellings.join(" | ")}) path=${place} ;;`;
 }
 
 function valueCases(command: CompletedCommand): string[] {
-  const where = command.path.map((name) => `/${name}`).join("");
-  return command.options.flatMap((option) => valueCase(option, where));
+  return command.options.flatMap((option) => valueCase(option, command.place));
 }
 
 function valueCase(option: CompletedOption, where: string): string[] {
@@ -74,10 +72,9 @@ function valueCase(option: CompletedOption, where: string): string[] {
 }
 
 // A colon before the words says that commands follow, and not paths.
-function wordsCase({ path, children, options }: CompletedCommand): string {
-  const where = path.map((name) => `/${name}`).join("") || '""';
+function wordsCase({ place, children, options }: CompletedCommand): string {
   const names = children.map(({ name }) => name);
   const spelled = options.flatMap((option) => option.names);
   const words = children.length > 0 ? `: ${names.join(" ")}` : spelled.join(" ");
-  return `  ${where}) words="${words}" ;;`;
+  return `  ${place || '""'}) words="${words}" ;;`;
 }

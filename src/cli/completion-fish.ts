@@ -1,9 +1,14 @@
-import { type CompletedCommand, completedGlobals, type CompletedOption } from "./completion.ts";
+import {
+  type CompletedCommand,
+  completedGlobals,
+  type CompletedOption,
+  type CompletedStep,
+  completedSteps,
+  valuedOptions,
+} from "./completion.ts";
 
 /** Writes the completion for fish. */
 export function fishCompletion(commands: CompletedCommand[]): string {
-  const options = commands.flatMap((command) => command.options).concat(completedGlobals);
-  const valued = new Set(options.filter((it) => it.takesValue).flatMap(({ names }) => names));
   return `# pogo completion fish > ~/.config/fish/completions/pogo.fish
 function __pogo_path
   set -l path ''
@@ -14,12 +19,12 @@ function __pogo_path
       continue
     end
     switch $word
-      case ${[...valued].map(quote).join(" ")}
+      case ${valuedOptions(commands).map(quote).join(" ")}
         set skip 1
       case '-*'
       case '*'
         switch $path/$word
-${commands.flatMap(step).join("\n")}
+${completedSteps(commands).map(stepCase).join("\n")}
         end
     end
   end
@@ -32,19 +37,12 @@ ${commands.flatMap(lines).join("\n")}
 `;
 }
 
-function step({ path, aliases }: CompletedCommand): string[] {
-  if (path.length === 0) return [];
-  const above = path
-    .slice(0, -1)
-    .map((name) => `/${name}`)
-    .join("");
-  const patterns = [path.at(-1), ...aliases].map((name) => `${above}/${name}`);
-  return [`          case ${patterns.join(" ")}`, `            set path /${path.join("/")}`];
+function stepCase({ spellings, place }: CompletedStep): string {
+  return `          case ${spellings.join(" ")}\n            set path ${place}`;
 }
 
-function lines({ path, children, options, takesPaths }: CompletedCommand): string[] {
-  const where = path.map((name) => `/${name}`).join("");
-  const condition = `-n ${quote(`test (__pogo_path) = '${where}'`)}`;
+function lines({ place, children, options, takesPaths }: CompletedCommand): string[] {
+  const condition = `-n ${quote(`test (__pogo_path) = '${place}'`)}`;
   return [
     ...children.map(({ name, description }) => {
       return `complete -c pogo ${condition} -a ${name} -d ${quote(description)}`;

@@ -1,20 +1,25 @@
-import { type CompletedCommand, completedGlobals, type CompletedOption } from "./completion.ts";
+import {
+  type CompletedCommand,
+  completedGlobals,
+  type CompletedOption,
+  type CompletedStep,
+  completedSteps,
+  valuedOptions,
+} from "./completion.ts";
 
 /** Writes the completion for PowerShell. */
 export function powershellCompletion(commands: CompletedCommand[]): string {
-  const options = commands.flatMap((command) => command.options).concat(completedGlobals);
-  const valued = [...new Set(options.filter((it) => it.takesValue).flatMap(({ names }) => names))];
   return `# pogo completion powershell >> $PROFILE
 Register-ArgumentCompleter -Native -CommandName pogo -ScriptBlock {
   param($word, $line, $cursor)
   $steps = @{
-${commands.flatMap(step).join("\n")}
+${completedSteps(commands).flatMap(stepPairs).join("\n")}
   }
   $follow = @{
-${commands.map(place).join("\n")}
+${commands.map(placePair).join("\n")}
   }
   $always = ${list([], completedGlobals)}
-  $valued = @(${valued.map(quote).join(", ")})
+  $valued = @(${valuedOptions(commands).map(quote).join(", ")})
   $path = ''
   $skip = $false
   foreach ($element in ($line.CommandElements | Select-Object -Skip 1)) {
@@ -35,19 +40,12 @@ ${commands.map(place).join("\n")}
 `;
 }
 
-function step({ path, aliases }: CompletedCommand): string[] {
-  if (path.length === 0) return [];
-  const above = path
-    .slice(0, -1)
-    .map((name) => `/${name}`)
-    .join("");
-  const whole = quote(`/${path.join("/")}`);
-  return [path.at(-1), ...aliases].map((name) => `    ${quote(`${above}/${name}`)} = ${whole}`);
+function stepPairs({ spellings, place }: CompletedStep): string[] {
+  return spellings.map((spelling) => `    ${quote(spelling)} = ${quote(place)}`);
 }
 
-function place({ path, children, options }: CompletedCommand): string {
-  const where = path.map((name) => `/${name}`).join("");
-  return `    ${quote(where)} = ${list(children, options)}`;
+function placePair({ place, children, options }: CompletedCommand): string {
+  return `    ${quote(place)} = ${list(children, options)}`;
 }
 
 function list(children: CompletedCommand["children"], options: CompletedOption[]): string {

@@ -1,4 +1,10 @@
-import { type CompletedCommand, completedGlobals, type CompletedOption } from "./completion.ts";
+import {
+  type CompletedCommand,
+  completedGlobals,
+  type CompletedOption,
+  type CompletedStep,
+  completedSteps,
+} from "./completion.ts";
 
 /** Writes the completion for zsh. */
 export function zshCompletion(commands: CompletedCommand[]): string {
@@ -14,7 +20,7 @@ _pogo_at() {
   local -a commands options
   local curcontext=$curcontext state line path=$1
   case $path in
-${commands.map(place).join("\n")}
+${commands.map(placeCase).join("\n")}
   esac
   if (( $#commands )); then
     _arguments -C -S -s $options '1: :->command' '*:: :->rest'
@@ -22,7 +28,7 @@ ${commands.map(place).join("\n")}
     command) _describe -t commands 'pogo command' commands ;;
     rest)
       case "$path/$line[1]" in
-${commands.flatMap(step).join("\n")}
+${completedSteps(commands).map(stepCase).join("\n")}
       esac
       ;;
     esac
@@ -39,11 +45,10 @@ fi
 `;
 }
 
-function place({ path, children, options }: CompletedCommand): string {
+function placeCase({ place, children, options }: CompletedCommand): string {
   const described = children.map(({ name, description }) => quote(`${name}:${description}`));
   const specs = [...completedGlobals, ...options].map(spec);
-  const where = path.map((name) => `/${name}`).join("") || "''";
-  return `  ${where})
+  return `  ${place || "''"})
     commands=(${described.join(" ")})
     options=(
       ${specs.join("\n      ")}
@@ -51,14 +56,8 @@ function place({ path, children, options }: CompletedCommand): string {
     ;;`;
 }
 
-function step({ path, aliases }: CompletedCommand): string[] {
-  if (path.length === 0) return [];
-  const above = path
-    .slice(0, -1)
-    .map((name) => `/${name}`)
-    .join("");
-  const patterns = [path.at(-1), ...aliases].map((name) => `${above}/${name}`);
-  return [`      ${patterns.join("|")}) _pogo_at /${path.join("/")} ;;`];
+function stepCase({ spellings, place }: CompletedStep): string {
+  return `      ${spellings.join("|")}) _pogo_at ${place} ;;`;
 }
 
 function spec({ names, description, takesValue, choices, isDirectory }: CompletedOption): string {

@@ -25,6 +25,8 @@ export type CompletedOption = {
 /** A command or a group, by the words that lead to it; the program itself has none. */
 export type CompletedCommand = {
   path: string[];
+  /** The same as scripts keep it while they follow a line: `/bookmark/set`, or nothing. */
+  place: string;
   /** Other words for the last one. */
   aliases: string[];
   description: string;
@@ -38,26 +40,49 @@ export type CompletedCommand = {
 /** Lists the program, its groups and its commands, parents first. */
 export async function completedCommands(program: Program): Promise<CompletedCommand[]> {
   const table = commandsOf(program);
-  const root = { path: [], aliases: [], description: program.description };
+  const root = { path: [], place: "", aliases: [], description: program.description };
   return await readTable(root, table);
+}
+
+/** What a script does with a word: in the place before, any of these spellings leads to `place`. */
+export type CompletedStep = { spellings: string[]; place: string };
+
+/** The steps that lead from the program to all groups and commands, by their places: `/b/set`. */
+export function completedSteps(commands: CompletedCommand[]): CompletedStep[] {
+  return commands.flatMap(({ path, place, aliases }) => {
+    const name = path.at(-1);
+    if (name === undefined) return [];
+    const above = placeOf(path.slice(0, -1));
+    return [{ spellings: [name, ...aliases].map((word) => `${above}/${word}`), place }];
+  });
+}
+
+/** Options after which comes a value, however they are spelled. */
+export function valuedOptions(commands: CompletedCommand[]): string[] {
+  const options = commands.flatMap((command) => command.options).concat(completedGlobals);
+  return [...new Set(options.filter((it) => it.takesValue).flatMap(({ names }) => names))];
 }
 
 /** Options that stand with any command. */
 export const completedGlobals: CompletedOption[] = readOptions(globalArgs);
 
-type Place = Pick<CompletedCommand, "path" | "aliases" | "description">;
+function placeOf(path: string[]): string {
+  return path.map((name) => `/${name}`).join("");
+}
 
-async function readTable(place: Place, table: CommandTable): Promise<CompletedCommand[]> {
+type Group = Pick<CompletedCommand, "path" | "place" | "aliases" | "description">;
+
+async function readTable(group: Group, table: CommandTable): Promise<CompletedCommand[]> {
   const below: CompletedCommand[][] = [];
   for (const [name, entry] of Object.entries(table)) {
-    const path = [...place.path, name];
-    const aliases = entry.aliases ?? [];
+    const path = [...group.path, name];
+    const names = { path, place: placeOf(path), aliases: entry.aliases ?? [] };
     if ("load" in entry) {
       const command = await entry.load();
-      below.push([{ ...readCommand(command), path, aliases }]);
+      below.push([{ ...readCommand(command), ...names }]);
     } else {
       const { description } = entry;
-      below.push(await readTable({ path, aliases, description }, entry.commands));
+      below.push(await readTable({ ...names, description }, entry.commands));
     }
   }
   const children = below.flatMap(([first]) => {
@@ -65,10 +90,10 @@ async function readTable(place: Place, table: CommandTable): Promise<CompletedCo
     if (!first || name === undefined) return [];
     return [{ name, aliases: first.aliases, description: first.description }];
   });
-  return [{ ...place, children, options: [], takesPaths: false }, ...below.flat()];
+  return [{ ...group, children, options: [], takesPaths: false }, ...below.flat()];
 }
 
-function readCommand(command: Command): Omit<CompletedCommand, "path" | "aliases"> {
+function readCommand(command: Command): Omit<CompletedCommand, "path" | "place" | "aliases"> {
   return {
     description: command.meta.description,
     children: [],
