@@ -1,10 +1,9 @@
 import { publishedChange } from "#client/change.ts";
-import { publishedRevision } from "#client/revision.ts";
 import { changeJson, changeLine } from "../change-view.ts";
 import { command } from "../command.ts";
 import { changeTo, openEditSession } from "../edit-session.ts";
 import { pushedBefore, publish } from "../push-view.ts";
-import { findWhole } from "../session.ts";
+import { findTarget } from "../session.ts";
 
 export const edit = command({
   meta: {
@@ -17,8 +16,7 @@ export const edit = command({
   async run({ args, context }) {
     await using session = await openEditSession(context);
     // Asked first: a mistyped name must not publish anything.
-    const revision = publishedRevision(session.current, args.revision);
-    const target = await findWhole(session.remote, revision);
+    const target = await findTarget(session, args.revision);
     const pushed = pushedBefore(await publish(session, context), session.current);
     const change = await session.remote.getChange(target.name);
     await changeTo(session, context, publishedChange(change));
