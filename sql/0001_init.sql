@@ -150,9 +150,6 @@ create table changes (
   unique (repository_id, name)
 );
 create unique index changes_version on changes (repository_id, version_id);
-create index changes_newest
-  on changes (repository_id, generation desc, updated_at desc, change_id desc)
-  where removed_at is null;
 create index changes_updated on changes (repository_id, updated_at desc, change_id desc)
   where removed_at is null;
 

@@ -7,11 +7,14 @@ import type { Change } from "#gen/pogo/v1/common.ts";
 import type { Channel } from "#rpc/channel.ts";
 import { engines, startMs } from "../support/postgres.ts";
 import { newChangeName, publish } from "../support/publish.ts";
+import { seededRandom } from "../support/random.ts";
 import { refusal } from "../support/refusal.ts";
 import { createRemote, startTestServer, type TestServer } from "../support/server.ts";
 import type { Snapshot } from "../support/snapshot.ts";
 
 setDefaultTimeout(startMs);
+
+const { seed, random } = seededRandom();
 
 function parents(...changes: Change[]) {
   return changes.map(({ name, version }) => ({
@@ -144,17 +147,73 @@ describe.each(engines)("%s", (engine) => {
     const left2 = await add(remote, newChangeName(), { d: "left2" }, left);
     const merge = await add(remote, newChangeName(), { d: "merge" }, left2, right);
     await add(remote, newChangeName(), { d: "side" }, right);
-    await publish(remote, { d: "root again" }, { change: newChangeName() });
+    await add(remote, newChangeName(), { d: "again" });
     expect(await list(remote, { revisions: [merge.name] })).toBe("merge left2 right left root");
     expect(await list(remote, { revisions: [right.name, left2.name] })).toBe(
       "left2 right left root",
     );
-    const all = (await list(remote)).split(" ");
-    expect(all.slice(0, 5).join(" ")).toBe("merge side left2 right left");
-    expect(await list(remote, { limit: 2 })).toBe("merge side");
+    expect(await list(remote)).toBe("again side merge left2 right left root");
+    expect(await list(remote, { limit: 2 })).toBe("again side");
     expect(await list(remote, { revisions: [merge.name], limit: 3 })).toBe("merge left2 right");
     const repository = openRemote(server.channel(), remote.repository);
     expect(await refusal(list(repository))).toBe("denied");
+  });
+
+  test("of all changes the newest is first, however long the line that another ends", async () => {
+    const remote = await newRepository();
+    const old = await add(remote, newChangeName(), { d: "old1" });
+    const old2 = await add(remote, newChangeName(), { d: "old2" }, old);
+    await add(remote, newChangeName(), { d: "old3" }, old2);
+    await add(remote, newChangeName(), { d: "new" });
+    expect(await list(remote)).toBe("new old3 old2 old1");
+    // Its descendants are older than it is now, and still come before it.
+    await remote.describeChange(old.name, "old1 again");
+    expect(await list(remote)).toBe("new old3 old2 old1 again");
+    await add(remote, newChangeName(), { d: "new2" }, old);
+    expect(await list(remote)).toBe("new2 new old3 old2 old1 again");
+    expect(await list(remote, { limit: 3 })).toBe("new2 new old3");
+  });
+
+  test(`each is the newest of those without children below it (seed ${seed})`, async () => {
+    const remote = await newRepository();
+    const made: Change[] = [];
+    const pick = () => Math.floor(random() * made.length);
+    while (made.length < 70) {
+      const index = pick();
+      const again = made[index];
+      if (again && random() < 0.3) {
+        made[index] = await remote.describeChange(again.name, `${again.description}.`);
+        continue;
+      }
+      const on = new Set(Array.from({ length: Math.floor(random() * 4) }, () => made[pick()]));
+      on.delete(undefined);
+      const { change } = await remote.commit({
+        requestId: newRequestId(),
+        change: newChangeName(),
+        expectedVersion: 0,
+        tree: emptyTreeHash,
+        parents: parents(...([...on] as Change[])),
+        description: `${made.length}`,
+        child: "",
+      });
+      made.push(change!);
+    }
+    const query = { revisions: [], paths: [], limit: 1000 };
+    const listed = await Array.fromAsync(remote.listChanges(query));
+    expect(listed).toHaveLength(made.length);
+    const left = new Map(listed.map((change) => [change.name, change]));
+    for (const { name, updatedAt } of listed) {
+      const below = new Set([...left.values()].flatMap((change) => change.parents));
+      const waiting = new Set([...below].map(({ change }) => change));
+      const ready = [...left.values()].filter((change) => !waiting.has(change.name));
+      expect(ready.map((change) => change.name)).toContain(name);
+      expect(updatedAt).toBe(Math.max(...ready.map((change) => change.updatedAt)));
+      left.delete(name);
+    }
+    for (const limit of [1, 20, 33, 65]) {
+      const first = await Array.fromAsync(remote.listChanges({ ...query, limit }));
+      expect(first).toEqual(listed.slice(0, limit));
+    }
   });
 
   test("a long history is listed whole, in pages", async () => {

@@ -14,8 +14,11 @@ export type ChangeNode = {
   parents: number[];
 };
 
-/** Where a list of the newest goes on. */
-export type Newest = Pick<ChangeNode, "changeId" | "generation" | "updatedAt">;
+/** A visible change among all others. */
+export type ListedNode = ChangeNode & {
+  /** Ids of its visible children that come after it in the list: it was pushed after they were. */
+  olderChildren: number[];
+};
 
 /** Reads changes and some of their ancestors, the nearest first. */
 export async function readAncestry(
@@ -44,23 +47,36 @@ export async function readAncestry(
       where repository_id = ${repositoryId} and change_id = near.change_id limit 1) c`;
 }
 
-/** Lists visible changes, descendants before their ancestors, after the given one. */
+/** Lists visible changes by the time of their last push, the newest first, after the given one. */
 export async function listNewest(
   sql: Queries,
   repositoryId: number,
-  after: Newest | undefined,
+  after: Pick<ChangeNode, "changeId" | "updatedAt"> | undefined,
   limit: number,
-): Promise<ChangeNode[]> {
+): Promise<ListedNode[]> {
   const rest = after
-    ? sql`and (generation, updated_at, change_id)
-        < (${after.generation}, ${after.updatedAt}, ${after.changeId})`
+    ? sql`and (updated_at, change_id) < (${after.updatedAt}, ${after.changeId})`
     : sql``;
-  return await sql<ChangeNode[]>`
-    select change_id, version_id, generation, updated_at, '[]'::json as parents
-    from changes
-    where repository_id = ${repositoryId} and removed_at is null ${rest}
-    order by generation desc, updated_at desc, change_id desc
-    limit ${limit}`;
+  return await sql<ListedNode[]>`
+    select c.change_id, c.version_id, c.generation, c.updated_at,
+      (select coalesce(json_agg(parent_change_id order by ordinal), '[]') from version_parents p
+        where p.repository_id = ${repositoryId} and p.version_id = c.version_id) as parents,
+      (select coalesce(json_agg(child.change_id), '[]')
+        from version_parents p
+        cross join lateral (
+          select change_id from changes
+          where repository_id = ${repositoryId} and version_id = p.version_id
+            and removed_at is null and (updated_at, change_id) < (c.updated_at, c.change_id)
+          limit 1) child
+        where p.repository_id = ${repositoryId}
+          and p.parent_change_id = c.change_id) as older_children
+    from (
+      select change_id, version_id, generation, updated_at from changes
+      where repository_id = ${repositoryId} and removed_at is null ${rest}
+      order by updated_at desc, change_id desc
+      limit ${limit}
+    ) c
+    order by c.updated_at desc, c.change_id desc`;
 }
 
 /** Finds the visible change without visible children that was changed last. */

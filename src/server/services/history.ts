@@ -8,6 +8,7 @@ import {
   readAncestry,
   readRoots,
   type ChangeNode,
+  type ListedNode,
 } from "../db/graph.ts";
 import { findEntry } from "./tree-lookup.ts";
 import { treeReader } from "./tree-walk.ts";
@@ -17,20 +18,61 @@ const batchMax = 1024;
 // A path that is touched oftener is looked for change by change.
 const touchedRowsMax = 20_000;
 
-/** Yields the visible changes, descendants before their ancestors. */
+/**
+ * Yields the visible changes, the newest first, but descendants before their ancestors: one that
+ * was pushed after a child of it waits for the child, and so does whatever it descends from.
+ */
 export async function* newest(
   sql: Sql,
   repositoryId: number,
   expected: number,
 ): AsyncGenerator<ChangeNode> {
-  let last: ChangeNode | undefined;
+  // Those that were listed and wait, and for each the children that are still to be yielded. A
+  // child that waits is noted before its parent is listed.
+  const waiting = new Map<number, ListedNode>();
+  const childrenLeft = new Map<number, Set<number>>();
+  const wait = (parent: number, child: number) => {
+    childrenLeft.set(parent, (childrenLeft.get(parent) ?? new Set()).add(child));
+  };
+  let last: ListedNode | undefined;
   let size = firstBatch(expected);
   do {
     const nodes = await listNewest(sql, repositoryId, last, size);
-    yield* nodes;
+    for (const node of nodes) {
+      for (const child of node.olderChildren) wait(node.changeId, child);
+      if (childrenLeft.has(node.changeId)) {
+        waiting.set(node.changeId, node);
+        for (const parent of node.parents) wait(parent, node.changeId);
+      } else {
+        yield* release(node, waiting, childrenLeft);
+      }
+    }
     last = nodes.length < size ? undefined : nodes.at(-1);
     size = Math.min(size * 2, batchMax);
   } while (last);
+  // Their children were pushed again, or removed, while they were listed.
+  yield* [...waiting.values()].sort(compareAge).reverse();
+}
+
+/** Yields a change, and then what waited for nothing else, the newest first. */
+function* release(
+  first: ListedNode,
+  waiting: Map<number, ListedNode>,
+  childrenLeft: Map<number, Set<number>>,
+): Generator<ChangeNode> {
+  const ready = [first];
+  for (let node = ready.pop(); node; node = ready.pop()) {
+    yield node;
+    for (const parent of node.parents) {
+      const left = childrenLeft.get(parent);
+      if (!left?.delete(node.changeId) || left.size > 0) continue;
+      childrenLeft.delete(parent);
+      const released = waiting.get(parent);
+      if (!released) continue;
+      waiting.delete(parent);
+      insertSorted(ready, released, compareTime);
+    }
+  }
 }
 
 /** Yields changes and all their ancestors, descendants before their ancestors. */
@@ -58,7 +100,7 @@ export async function* ancestors(
       if (!node) throw new Error(`change ${changeId} is gone`);
       met.add(changeId);
       near.delete(changeId);
-      insertSorted(frontier, node);
+      insertSorted(frontier, node, compareAge);
     }
     const next = frontier.pop();
     if (!next) return;
@@ -128,21 +170,25 @@ function firstBatch(expected: number): number {
   return Math.min(Math.max(expected, batchMin), batchMax);
 }
 
-function insertSorted(frontier: ChangeNode[], node: ChangeNode): void {
+function insertSorted<Node extends ChangeNode>(
+  sorted: Node[],
+  node: Node,
+  compare: (a: ChangeNode, b: ChangeNode) => number,
+): void {
   let low = 0;
-  let high = frontier.length;
+  let high = sorted.length;
   while (low < high) {
     const middle = (low + high) >> 1;
-    if (compareAge(frontier[middle]!, node) < 0) low = middle + 1;
+    if (compare(sorted[middle]!, node) < 0) low = middle + 1;
     else high = middle;
   }
-  frontier.splice(low, 0, node);
+  sorted.splice(low, 0, node);
 }
 
 function compareAge(a: ChangeNode, b: ChangeNode): number {
-  return (
-    a.generation - b.generation ||
-    a.updatedAt.getTime() - b.updatedAt.getTime() ||
-    a.changeId - b.changeId
-  );
+  return a.generation - b.generation || compareTime(a, b);
+}
+
+function compareTime(a: ChangeNode, b: ChangeNode): number {
+  return a.updatedAt.getTime() - b.updatedAt.getTime() || a.changeId - b.changeId;
 }
