@@ -43,10 +43,10 @@ try {
   for (let round = 1; round <= Number(values.rounds); round++) {
     for (const name of names) await measureRound(name, round);
   }
+  report();
 } finally {
   remove(scratch);
 }
-report();
 
 function emptyResults(): Results {
   return { publish: [], edit: [], status: [], clone: [], version: [], serverMemoryBytes: [] };
