@@ -3,6 +3,7 @@
  * side - base + side. Like terms cancel, so that a conflict shrinks, and at last is none, as later
  * merges make its sides and bases equal.
  */
+import { PogoError } from "./errors.ts";
 import type { ConflictEntry, Entry } from "./tree.ts";
 
 type Unnamed<T> = T extends Entry ? Omit<T, "name"> : never;
@@ -32,6 +33,12 @@ export function toConflict(entry: Entry | undefined, path?: string): Conflict {
 
 /** Turns a simplified conflict into an entry: into a plain one when one side is left. */
 export function fromConflict(name: string, { sides, bases }: Conflict): Entry | undefined {
+  if (sides.length > conflictSidesMax) {
+    const message = `${JSON.stringify(name)} would be in conflict with ${sides.length} sides`;
+    throw new PogoError("conflict", `${message}: ${conflictSidesMax} may be`, {
+      hint: "resolve it first in one of the changes that are merged: pogo resolve --list",
+    });
+  }
   if (bases.length > 0) return { kind: "conflict", name, sides, bases };
   const [side] = sides;
   if (side === undefined) return undefined;

@@ -1,6 +1,6 @@
 /** Builds the trees of a merge: what was decided about single paths, laid over our side's trees. */
-import { fromConflict, simplifyConflict, toConflict } from "./conflict.ts";
 import { equalHashes, type Hash } from "./hash.ts";
+import { clashEntry, foldCollisions } from "./merge-clash.ts";
 import type { LeafEntry } from "./merge-walk.ts";
 import { joinPath } from "./path.ts";
 import { loadEntries, type TreeLoader } from "./tree-diff.ts";
@@ -13,8 +13,11 @@ export type Decisions = {
   leaves: Map<string, LeafEntry | undefined>;
   /** Paths at which this merge made a conflict, rather than found one. */
   open: ReadonlySet<string>;
+  /** Directories of the base that a file replaced on one side, and that live on on the other. */
+  replaced: ReadonlyMap<string, Hash>;
   /** Nobody will see the result: a directory wins over a file of its name. */
   isVirtual: boolean;
+  caseSensitive: boolean;
 };
 
 export type BuiltTree = { hash: Hash; encoded: Uint8Array };
@@ -28,17 +31,11 @@ export async function applyDecisions(
   const top: Node = { children: new Map() };
   for (const [path, entry] of decisions.taken) nodeAt(top, path).taken = { entry };
   for (const [path, entry] of decisions.leaves) nodeAt(top, path).leaf = { entry };
-  const builder: Builder = {
-    loadTrees,
-    trees: [],
-    conflicts: [],
-    open: decisions.open,
-    isVirtual: decisions.isVirtual,
-  };
+  const builder: Builder = { loadTrees, trees: [], conflicts: new Set(), decisions };
   const ours: Entry | undefined = oursRoot && { kind: "directory", name: "", hash: oursRoot };
   const root = await build(builder, top, "", ours);
-  const { trees, conflicts } = builder;
-  conflicts.sort(compareNames);
+  const { trees } = builder;
+  const conflicts = [...builder.conflicts].sort(compareNames);
   return { root: root?.kind === "directory" ? root.hash : emptyTreeHash, trees, conflicts };
 }
 
@@ -52,9 +49,8 @@ type Node = {
 type Builder = {
   loadTrees: TreeLoader;
   trees: BuiltTree[];
-  conflicts: string[];
-  open: ReadonlySet<string>;
-  isVirtual: boolean;
+  conflicts: Set<string>;
+  decisions: Decisions;
 };
 
 function nodeAt(top: Node, path: string): Node {
@@ -85,12 +81,11 @@ async function build(
     const hash = await buildDirectory(builder, node, path, directory?.hash);
     directory = hash && { kind: "directory", name, hash };
   }
-  if (!leaf || (directory && builder.isVirtual)) return directory && { ...directory, name };
-  const built = directory
-    ? clash(name, leaf, directory, ours?.kind === "directory")
-    : { ...leaf, name };
-  if (directory || builder.open.has(path)) builder.conflicts.push(path);
-  return built;
+  const { isVirtual, open, replaced } = builder.decisions;
+  if (!leaf || (directory && isVirtual)) return directory && { ...directory, name };
+  if (directory || open.has(path)) builder.conflicts.add(path);
+  if (!directory) return { ...leaf, name };
+  return clashEntry(name, leaf, directory, replaced.get(path), ours?.kind === "directory");
 }
 
 async function buildDirectory(
@@ -101,11 +96,15 @@ async function buildDirectory(
 ): Promise<Hash | undefined> {
   const [entries = []] = await loadEntries(builder.loadTrees, [start]);
   const built = new Map(entries.map((entry) => [entry.name, entry]));
+  const known = new Set(built.keys());
   for (const [name, child] of node.children) {
     const entry = await build(builder, child, joinPath(path, name), built.get(name));
     if (entry) built.set(name, entry);
     else built.delete(name);
   }
+  const { isVirtual, caseSensitive } = builder.decisions;
+  const isGrown = [...built.keys()].some((name) => !known.has(name));
+  if (isGrown && !caseSensitive && !isVirtual) foldNames(builder, path, built);
   if (built.size === 0) return undefined;
   const encoded = encodeTree([...built.values()]);
   const hash = treeHash(encoded);
@@ -113,15 +112,12 @@ async function buildDirectory(
   return hash;
 }
 
-/** One side has a file where the other has a directory. */
-function clash(
-  name: string,
-  leaf: Entry,
-  directory: Entry,
-  isOursDirectory: boolean,
-): Entry | undefined {
-  const file = toConflict(leaf);
-  const tree = toConflict(directory);
-  const sides = isOursDirectory ? [...tree.sides, ...file.sides] : [...file.sides, ...tree.sides];
-  return fromConflict(name, simplifyConflict({ sides, bases: [...file.bases, undefined] }));
+function foldNames({ conflicts }: Builder, path: string, built: Map<string, Entry>): void {
+  for (const name of foldCollisions(path, built)) {
+    const child = joinPath(path, name);
+    for (const conflict of conflicts) {
+      if (conflict === child || conflict.startsWith(`${child}/`)) conflicts.delete(conflict);
+    }
+    if (built.get(name)?.kind === "conflict") conflicts.add(child);
+  }
 }

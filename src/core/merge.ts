@@ -6,6 +6,7 @@
 import { hashKey, sha256, type Hash } from "./hash.ts";
 import { mergeTextBytesMax } from "./limits.ts";
 import { applyDecisions, type BuiltTree } from "./merge-apply.ts";
+import { restoreDirectories } from "./merge-clash.ts";
 import { mergeFile, type FileStore } from "./merge-file.ts";
 import { followRenames } from "./merge-rename.ts";
 import { virtualLeaf } from "./merge-virtual.ts";
@@ -20,7 +21,7 @@ import {
   type Slot,
 } from "./merge-walk.ts";
 import { symlinkEscapes } from "./path.ts";
-import { loadEntries, type TreeLoader } from "./tree-diff.ts";
+import { findEntry, type TreeLoader } from "./tree-diff.ts";
 import { compareNames, decodeTree, type Entry } from "./tree.ts";
 
 /** Reads trees and files, and stores merged files; trees are handed back with the result. */
@@ -28,6 +29,11 @@ export type MergeStore = FileStore & { loadTrees: TreeLoader };
 
 /** The merged root, the trees in it that are new, and the paths that this merge left open. */
 export type MergeResult = { root: Hash; trees: BuiltTree[]; conflicts: string[] };
+
+export type MergeOptions = {
+  /** Unless so, names in a directory that differ in case alone are a conflict. */
+  caseSensitive?: boolean;
+};
 
 /** A history to merge in: what versions hold, and where they come from. */
 export type History<Version extends object> = {
@@ -46,6 +52,11 @@ const virtualDepthMax = 20;
 // merges the oldest of the bases stands for all.
 const virtualMergesMax = 500;
 
+// Texts of virtual bases that are held in memory: more are stored, as garbage.
+const virtualTextBytesMax = 64 * 1024 * 1024;
+
+const noBases: ReadonlyMap<string, Hash> = new Map();
+
 const filesAtOnce = 16;
 const bytesAtOnce = mergeTextBytesMax;
 
@@ -55,8 +66,9 @@ export async function mergeTrees(
   base: Hash | undefined,
   ours: Hash | undefined,
   theirs: Hash | undefined,
+  { caseSensitive = true }: MergeOptions = {},
 ): Promise<MergeResult> {
-  return await mergeRoots(store, { base, ours, theirs }, false);
+  return await mergeRoots(store, { base, ours, theirs }, { isVirtual: false, caseSensitive });
 }
 
 /**
@@ -68,20 +80,20 @@ export async function mergeVersions<Version extends object>(
   store: MergeStore,
   history: History<Version>,
   versions: readonly [Version, ...Version[]],
+  { caseSensitive = true }: MergeOptions = {},
 ): Promise<MergeResult> {
   const overlay = overlayStore(store);
   const [first, ...rest] = versions;
   let root = await history.rootOf(first);
   const merged = [first];
-  const built = new Map<string, BuiltTree>();
   const conflicts = new Set<string>();
   for (const next of rest) {
     const bases = await history.basesOf(next, merged);
     const base = await virtualRoot(overlay, history, bases, 0);
     const roots = { base, ours: root, theirs: await history.rootOf(next) };
-    const result = await mergeRoots({ ...overlay, putText: store.putText }, roots, false);
+    const stored = { ...overlay, putText: store.putText };
+    const result = await mergeRoots(stored, roots, { isVirtual: false, caseSensitive });
     overlay.addTrees(result.trees);
-    for (const tree of result.trees) built.set(hashKey(tree.hash), tree);
     for (const path of result.conflicts) conflicts.add(path);
     root = result.root;
     merged.push(next);
@@ -89,25 +101,41 @@ export async function mergeVersions<Version extends object>(
   const open: string[] = [];
   for (const path of conflicts) {
     // A later side may have agreed with one of the earlier ones.
-    const entry = await entryAt(overlay.loadTrees, root, path);
+    const entry = await findEntry(overlay.loadTrees, root, path);
     if (entry?.kind === "conflict") open.push(path);
   }
-  return { root, trees: reachable(built, root), conflicts: open.sort(compareNames) };
+  const trees = await reachable(overlay, store, root);
+  return { root, trees, conflicts: open.sort(compareNames) };
 }
 
-/** Trees of intermediate merges that the last one did without are left out. */
-function reachable(built: Map<string, BuiltTree>, root: Hash): BuiltTree[] {
+/**
+ * Collects the trees that a result has of its own. Those of intermediate merges that the last one
+ * did without are left out; of virtual bases it has what its conflicts name, and their texts are
+ * stored only now.
+ */
+async function reachable(
+  { built, texts }: OverlayStore,
+  store: MergeStore,
+  root: Hash,
+): Promise<BuiltTree[]> {
   const found: BuiltTree[] = [];
-  const visit = (hash: Hash): void => {
+  const seen = new Set<string>();
+  const visit = async (hash: Hash): Promise<void> => {
     const tree = built.get(hashKey(hash));
-    if (!tree || !built.delete(hashKey(hash))) return;
+    if (!tree || seen.has(hashKey(hash))) return;
+    seen.add(hashKey(hash));
     for (const entry of decodeTree(tree.encoded)) {
       const terms = entry.kind === "conflict" ? [...entry.sides, ...entry.bases] : [entry];
-      for (const term of terms) if (term?.kind === "directory") visit(term.hash);
+      for (const term of terms) {
+        if (term?.kind === "directory") await visit(term.hash);
+        if (term?.kind !== "file") continue;
+        const text = texts.get(hashKey(term.hash));
+        if (text && texts.delete(hashKey(term.hash))) await store.putText(text);
+      }
     }
     found.push(tree);
   };
-  visit(root);
+  await visit(root);
   return found;
 }
 
@@ -127,7 +155,7 @@ async function virtualRoot<Version extends object>(
     const below = await history.basesOf(next, merged);
     const base = await virtualRoot(store, history, below, depth + 1);
     const roots = { base, ours: root, theirs: await history.rootOf(next) };
-    const result = await mergeRoots(store, roots, true);
+    const result = await mergeRoots(store, roots, { isVirtual: true, caseSensitive: true });
     store.addTrees(result.trees);
     root = result.root;
     merged.push(next);
@@ -138,12 +166,12 @@ async function virtualRoot<Version extends object>(
 async function mergeRoots(
   store: MergeStore,
   roots: Roots,
-  isVirtual: boolean,
+  { isVirtual, caseSensitive }: { isVirtual: boolean; caseSensitive: boolean },
 ): Promise<MergeResult> {
   const loadTrees = cachedLoader(store.loadTrees);
   const walk = await walkVersions(loadTrees, roots);
   const hasEntry = async (side: SideName, path: string) => {
-    return (await entryAt(loadTrees, roots[side], path)) !== undefined;
+    return (await findEntry(loadTrees, roots[side], path)) !== undefined;
   };
   await followRenames({ ...store, loadTrees }, walk, hasEntry);
   const leaves = new Map<string, LeafEntry | undefined>();
@@ -159,7 +187,10 @@ async function mergeRoots(
     };
     await Promise.all(group.map(mergeOne));
   }
-  const decisions = { taken: walk.taken, leaves, open, isVirtual };
+  const decided = { leaves, open };
+  // Nobody will see a virtual base: a directory wins over a file of its name.
+  const replaced = isVirtual ? noBases : await restoreDirectories(loadTrees, roots, walk, decided);
+  const decisions = { taken: walk.taken, ...decided, replaced, isVirtual, caseSensitive };
   return await applyDecisions(loadTrees, roots.ours, decisions);
 }
 
@@ -191,35 +222,28 @@ function stayInside(path: string, leaf: Leaf | undefined): Leaf | undefined {
   return { entry: { kind: "conflict", name, sides: [term, undefined], bases } };
 }
 
-async function entryAt(
-  loadTrees: TreeLoader,
-  root: Hash | undefined,
-  path: string,
-): Promise<Entry | undefined> {
-  let hash = root;
-  let found: Entry | undefined;
-  for (const name of path.split("/")) {
-    if (!hash) return undefined;
-    const [entries = []] = await loadEntries(loadTrees, [hash]);
-    found = entries.find((entry) => entry.name === name);
-    hash = found?.kind === "directory" ? found.hash : undefined;
-  }
-  return found;
-}
-
 type OverlayStore = MergeStore & {
   addTrees: (trees: readonly BuiltTree[]) => void;
+  built: ReadonlyMap<string, BuiltTree>;
+  texts: Map<string, Uint8Array>;
   virtualMergesLeft: number;
 };
 
-/** Keeps what belongs to virtual bases in memory: nobody will ask for it again. */
+/** Keeps what belongs to virtual bases in memory: nobody may ask for it again. */
 function overlayStore(store: MergeStore): OverlayStore {
+  const built = new Map<string, BuiltTree>();
   const trees = new Map<string, readonly Entry[]>();
   const texts = new Map<string, Uint8Array>();
+  let textBytes = 0;
   return {
+    built,
+    texts,
     virtualMergesLeft: virtualMergesMax,
-    addTrees: (built) => {
-      for (const { hash, encoded } of built) trees.set(hashKey(hash), decodeTree(encoded));
+    addTrees: (added) => {
+      for (const tree of added) {
+        built.set(hashKey(tree.hash), tree);
+        trees.set(hashKey(tree.hash), decodeTree(tree.encoded));
+      }
     },
     loadTrees: async (hashes) => {
       const missing = hashes.filter((hash) => !trees.has(hashKey(hash)));
@@ -233,6 +257,8 @@ function overlayStore(store: MergeStore): OverlayStore {
     },
     loadText: async (entry) => texts.get(hashKey(entry.hash)) ?? (await store.loadText(entry)),
     putText: async (bytes) => {
+      textBytes += bytes.length;
+      if (textBytes > virtualTextBytesMax) return await store.putText(bytes);
       const hash = sha256(bytes);
       texts.set(hashKey(hash), bytes);
       return { hash, size: bytes.length };

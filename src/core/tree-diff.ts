@@ -28,6 +28,23 @@ export async function loadEntries(
   });
 }
 
+/** Finds what stands at a path below a root. */
+export async function findEntry(
+  loadTrees: TreeLoader,
+  root: Hash | undefined,
+  path: string,
+): Promise<Entry | undefined> {
+  let hash = root;
+  let found: Entry | undefined;
+  for (const name of path.split("/")) {
+    if (!hash) return undefined;
+    const [entries = []] = await loadEntries(loadTrees, [hash]);
+    found = entries.find((entry) => entry.name === name);
+    hash = found?.kind === "directory" ? found.hash : undefined;
+  }
+  return found;
+}
+
 /**
  * Finds the paths that differ between two trees, in path order, whether both roots are given or
  * one. Trees that are equal are never opened; those to open are loaded level by level.

@@ -2,7 +2,7 @@ import { describe, expect, test } from "bun:test";
 import type { ConflictTerm } from "#core/conflict.ts";
 import { hashKey, type Hash } from "#core/hash.ts";
 import { mergeTrees, mergeVersions } from "#core/merge.ts";
-import { emptyTreeHash, type Entry } from "#core/tree.ts";
+import { emptyTreeHash, type DirectoryEntry, type Entry } from "#core/tree.ts";
 import { MemoryStore, type Snapshot } from "../support/snapshot.ts";
 
 const text = (from: number, to: number, edits: Record<number, string> = {}) => {
@@ -226,6 +226,65 @@ describe("directories", () => {
     );
   });
 
+  test("a directory that went on where a file replaced it stands whole, as that side has it", async () => {
+    const base = { "x/edited": "1", "x/kept": "2", "x/sub/kept": "3", "x/gone": "4" };
+    const ours = { x: "file" };
+    const theirs = { "x/edited": "one", "x/kept": "2", "x/sub/kept": "3", "x/new/f": "n" };
+    const store = new MemoryStore();
+    const roots = [base, ours, theirs].map((snapshot) => store.add(snapshot));
+    const directoryOf = (index: number) => {
+      return store.trees.get(hashKey(roots[index]!))!.find(({ name }) => name === "x");
+    };
+    const [old, file, directory] = [directoryOf(0), directoryOf(1), directoryOf(2)] as Entry[];
+    for (const [one, other] of [
+      [1, 2],
+      [2, 1],
+    ] as const) {
+      const result = await mergeTrees(store, roots[0], roots[one], roots[other]);
+      store.addEncoded(result.trees);
+      expect(result.conflicts).toEqual(["x"]);
+      const sides = one === 1 ? [file!, directory!] : [directory!, file!];
+      expect(store.trees.get(hashKey(result.root))).toMatchObject([
+        {
+          kind: "conflict",
+          sides: sides.map(({ name: _, ...term }) => term),
+          bases: [{ hash: (old as DirectoryEntry).hash }],
+        },
+      ]);
+    }
+  });
+
+  test("a directory that went on in a conflict with a file takes what is new in it over", async () => {
+    const store = new MemoryStore();
+    const add = (x: Snapshot) => store.add({ ...x, k: "k" });
+    const base = add({ "x/f": "1" });
+    const theirs = add({ "x/f": "2" });
+    const first = await mergeTrees(store, base, add({ x: "file" }), theirs);
+    store.addEncoded(first.trees);
+    const later = add({ "x/f": "3" });
+    const second = await mergeTrees(store, theirs, first.root, later);
+    store.addEncoded(second.trees);
+    const expected = await mergeTrees(store, base, add({ x: "file" }), later);
+    expect(hashKey(second.root)).toBe(hashKey(expected.root));
+  });
+
+  test("edits that a rename brought into such a directory are merged there", async () => {
+    const base = { "x/f": "1", "y/g": text(0, 30) };
+    const ours = { x: "file", "y/g": text(0, 30, { 3: "ours" }) };
+    const theirs = { "x/f": "2", "x/g": text(0, 30, { 20: "theirs" }) };
+    const store = new MemoryStore();
+    const roots = [base, ours, theirs].map((snapshot) => store.add(snapshot));
+    const result = await mergeTrees(store, roots[0], roots[1], roots[2]);
+    store.addEncoded(result.trees);
+    const [entry] = store.trees.get(hashKey(result.root))!;
+    const side = entry?.kind === "conflict" ? entry.sides[1] : undefined;
+    const below = store.list((side as DirectoryEntry).hash);
+    expect(spell(store, below.get("f"))).toBe('"2"');
+    expect(spell(store, below.get("g"))).toBe(
+      JSON.stringify(text(0, 30, { 3: "ours", 20: "theirs" })),
+    );
+  });
+
   test("a directory that a file replaced is gone if the other side left it alone", async () => {
     expect(await merged({ "x/y": "1" }, { x: "file" }, { "x/y": "1", z: "2" })).toEqual({
       x: '"file"',
@@ -327,6 +386,33 @@ test("a criss-cross history does not ask again what its merges have decided", as
   const result = await mergeVersions(store, history, [{ name: "ab" }, { name: "ba" }]);
   expect(result.conflicts).toEqual([]);
   expect(hashKey(result.root)).toBe(hashKey(store.add({ f: contents["ba"]! })));
+});
+
+test("what a conflict has of a virtual base is stored with it", async () => {
+  const store = new MemoryStore();
+  const contents: Record<string, Snapshot> = {
+    root: { f: text(0, 20), "d/g": "g" },
+    a: { f: text(0, 20, { 3: "a" }), "d/g": "g", "d/a": "a" },
+    b: { f: text(0, 20, { 15: "b" }), "d/g": "g", "d/b": "b" },
+    ab: { f: text(0, 20, { 3: "a", 9: "one", 15: "b" }), d: "file" },
+    ba: { f: text(0, 20, { 3: "a", 9: "two", 15: "b" }), "d/g": "2", "d/a": "a", "d/b": "b" },
+  };
+  const ancestors: Record<string, string[]> = { "ba ab": ["a", "b"], "b a": ["root"] };
+  const history = {
+    rootOf: async ({ name }: { name: string }) => store.add(contents[name]!),
+    basesOf: async (one: { name: string }, others: readonly { name: string }[]) => {
+      const key = [one, ...others].map(({ name }) => name).join(" ");
+      return ancestors[key]!.map((name) => ({ name }));
+    },
+  };
+  const result = await mergeVersions(store, history, [{ name: "ab" }, { name: "ba" }]);
+  store.addEncoded(result.trees);
+  expect(result.conflicts).toEqual(["d", "f"]);
+  const entries = store.trees.get(hashKey(result.root))!;
+  const bases = entries.map((entry) => (entry.kind === "conflict" ? entry.bases : []));
+  expect(spell(store, bases[1]![0])).toBe(JSON.stringify(text(0, 20, { 3: "a", 15: "b" })));
+  const directory = store.list((bases[0]![0] as DirectoryEntry).hash);
+  expect([...directory.keys()]).toEqual(["a", "b", "g"]);
 });
 
 test("several versions merge one after the other, and only the last trees are handed back", async () => {
