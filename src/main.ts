@@ -31,9 +31,25 @@ const program: Program = {
       resolve: { load: () => import("#cli/commands/resolve.ts").then((m) => m.resolve) },
       discard: { load: () => import("#cli/commands/discard.ts").then((m) => m.discard) },
     },
+    "Go back": {
+      undo: { load: () => import("#cli/commands/undo.ts").then((m) => m.undo) },
+      redo: { load: () => import("#cli/commands/redo.ts").then((m) => m.redo) },
+      op: {
+        description: "what was done to the repository, by whom, and how to go back to any of it",
+        commands: {
+          log: { load: () => import("#cli/commands/op/log.ts").then((m) => m.opLog) },
+          show: { load: () => import("#cli/commands/op/show.ts").then((m) => m.opShow) },
+          restore: {
+            load: () => import("#cli/commands/op/restore.ts").then((m) => m.opRestore),
+          },
+          verify: { load: () => import("#cli/commands/op/verify.ts").then((m) => m.opVerify) },
+        },
+      },
+    },
     Look: {
       log: { load: () => import("#cli/commands/log.ts").then((m) => m.log) },
       show: { load: () => import("#cli/commands/show.ts").then((m) => m.show) },
+      evolog: { load: () => import("#cli/commands/evolog.ts").then((m) => m.evolog) },
       info: { load: () => import("#cli/commands/info.ts").then((m) => m.info) },
       cat: { load: () => import("#cli/commands/cat.ts").then((m) => m.cat) },
       ls: { load: () => import("#cli/commands/ls.ts").then((m) => m.ls) },

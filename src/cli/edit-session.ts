@@ -2,10 +2,14 @@
 import type { Repository } from "#gen/pogo/v1/repository.ts";
 import type { CurrentChange } from "#client/state.ts";
 import { switchTo } from "#client/switch.ts";
+import { finishUndo, type Undone } from "#client/undo.ts";
+import { isPogoError } from "#core/errors.ts";
 import type { Context } from "./context.ts";
 import { openSession, type Session } from "./session.ts";
 
 export type EditSession = Session & {
+  /** What a killed command had asked to be undone, if the working copy followed it only now. */
+  finished: Undone | undefined;
   /** Lets the repository hold names that differ in case alone, from now on. */
   allowCaseCollisions(): Promise<Repository>;
 };
@@ -15,12 +19,14 @@ export async function openEditSession(context: Context): Promise<EditSession> {
   const session = await openSession(context);
   const { workspace, remote } = session;
   let lock: Disposable | undefined;
+  let finished: Undone | undefined;
   const close = async () => {
     lock?.[Symbol.dispose]();
     await session[Symbol.asyncDispose]();
   };
   try {
     lock = await workspace.lock();
+    finished = await followInterrupted(context, session);
   } catch (error) {
     await close();
     throw error;
@@ -28,6 +34,7 @@ export async function openEditSession(context: Context): Promise<EditSession> {
   return {
     workspace,
     remote,
+    finished,
     cached: session.cached,
     refresh: session.refresh,
     get current() {
@@ -40,6 +47,18 @@ export async function openEditSession(context: Context): Promise<EditSession> {
     },
     [Symbol.asyncDispose]: close,
   };
+}
+
+async function followInterrupted(context: Context, session: Session): Promise<Undone | undefined> {
+  try {
+    const finished = await finishUndo(session);
+    if (finished) context.note(`followed operation ${finished.operation.number}: its command was killed`);
+    return finished;
+  } catch (error) {
+    // What needs no server works without it, and what needs it will say so.
+    if (isPogoError(error, "unavailable")) return undefined;
+    throw error;
+  }
 }
 
 /** Brings the working copy to another change, showing how it goes. */

@@ -1,5 +1,5 @@
 /** What a push says: while it runs, when it is done, and when somebody else was faster. */
-import { push, type PushOptions, type PushResult } from "#client/push.ts";
+import { finishPendingPush, push, type PushOptions, type PushResult } from "#client/push.ts";
 import { isDraft } from "#client/revision.ts";
 import type { CurrentChange } from "#client/state.ts";
 import type { UploadFile, UploadObserver } from "#client/upload.ts";
@@ -21,6 +21,12 @@ export async function publish(
   const result = await push(session, { ...options, observer: progress.start });
   refuseDiverged(result);
   return result;
+}
+
+/** Hears the answer to a push that was sent and not answered, for a command that does not push. */
+export async function finishPush(session: Session): Promise<void> {
+  const finished = await finishPendingPush(session);
+  if (finished) refuseDiverged(finished);
 }
 
 /** A push for programs. */
@@ -94,7 +100,11 @@ export function pushedBefore(
 }
 
 /** Ends the command if the change went elsewhere while it was pushed. */
-function refuseDiverged({ outcome, change, theirs }: PushResult): void {
+function refuseDiverged({
+  outcome,
+  change,
+  theirs,
+}: Pick<PushResult, "outcome" | "change" | "theirs">): void {
   if (outcome !== "diverged" || !change || !theirs) return;
   const { name, prefix, version } = change;
   const other = `${prefix}@${theirs.version}`;

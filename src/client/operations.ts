@@ -87,7 +87,7 @@ export async function verifyOperations(remote: Remote, state: State): Promise<Lo
       hint: "ask who runs the server, and compare with a backup of its database",
     });
   }
-  state.set(verifiedKey, encodeHashes(head));
+  if (!state.isReadOnly) state.set(verifiedKey, encodeHashes(head));
   return head;
 }
 

@@ -21,12 +21,7 @@ import { buildTrees, knownStats } from "./working-copy/trees.ts";
 import type { Workspace } from "./workspace.ts";
 
 export type Outcome =
-  | "unchanged"
-  | "created"
-  | "version-added"
-  | "child-created"
-  | "rewritten"
-  | "diverged";
+  "unchanged" | "created" | "version-added" | "child-created" | "rewritten" | "diverged";
 
 export type PushResult = {
   outcome: Outcome;
@@ -125,7 +120,7 @@ export async function push(
  * Asks again for the answer to a commit that was sent; a killed push is whole afterwards. What the
  * server does not know of any more is for the next push to send.
  */
-async function finishPendingPush(parts: {
+export async function finishPendingPush(parts: {
   workspace: Workspace;
   remote: Remote;
 }): Promise<Committed | undefined> {

@@ -86,7 +86,7 @@ const schema = `
   create table conflict_objects (hash blob primary key, bytes blob not null);
   create table discards (
     id integer primary key autoincrement, created_at integer not null, change text not null,
-    files text not null
+    files text not null, kind text not null, reverses integer
   );
 `;
 

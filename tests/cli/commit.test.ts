@@ -179,7 +179,7 @@ test("discard puts back what is asked for, and says what it threw away", async (
       D dir/b.txt
       M dir/run
       A new/c.txt
-    what they were is kept in .pogo/discarded/1
+    what they were is kept in .pogo/discarded/1: pogo undo brings it back
     "
   `);
   expect(readFiles(copy.root)).toEqual({ ...committed, "a.txt": "2\n" });

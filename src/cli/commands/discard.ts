@@ -25,14 +25,14 @@ export const discard = command({
     const paths = rest.map((path) => repositoryPath(workspace, context.cwd, path));
     checkThere(workspace, paths);
     const done = await restore(context, session, pathFilter(paths));
-    const files = done?.discard.files ?? [];
+    const files = (done?.discard.files ?? []).map(({ path, status }) => ({ path, status }));
     const directory = done ? relative(workspace.root, done.discard.directory) : undefined;
     const value = { files, keptIn: directory ?? null, notTouched: done?.kept ?? [] };
     context.report(value, (style) => {
       if (files.length === 0) return "nothing to discard";
       const lines = files.map((file) => fileLine(file, style));
       lines.unshift(`discarded ${count(files.length, "change")}:`);
-      lines.push(`what they were is kept in ${directory}`);
+      lines.push(`what they were is kept in ${directory}: pogo undo brings it back`);
       return lines.join("\n");
     });
   },

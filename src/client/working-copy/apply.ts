@@ -182,7 +182,8 @@ function makeWay(
   return isAsEntry(workspace, path, before, stat);
 }
 
-function removeEmptyDirectories(absolute: string): boolean {
+/** Removes a directory that holds nothing but directories; says no if it holds more. */
+export function removeEmptyDirectories(absolute: string): boolean {
   for (const entry of readdirSync(absolute, { withFileTypes: true })) {
     if (!entry.isDirectory() || !removeEmptyDirectories(join(absolute, entry.name))) return false;
   }

@@ -25,9 +25,11 @@ import {
   readSteps,
   setPhase,
   undoOperation,
+  type Operation,
   type Step,
 } from "./journal.ts";
 import { planCheckout } from "./plan.ts";
+import { finishRestore } from "./restore-discard.ts";
 import { scan } from "./scan.ts";
 import {
   needsStaging,
@@ -48,7 +50,7 @@ export type CheckoutResult = {
 
 /** What became of an interrupted operation. */
 export type Recovery = {
-  kind: "checkout" | "discard";
+  kind: Operation["kind"];
   outcome: "finished" | "undone";
   /** The change that the operation was to lead to. */
   target: CurrentChange;
@@ -114,6 +116,10 @@ export async function recover(
   if (phase === "staging") {
     undoOperation(workspace);
     return { kind, outcome: "undone", target, kept: [] };
+  }
+  if (kind === "restore") {
+    const { kept } = finishRestore(workspace, operation);
+    return { kind, outcome: "finished", target, kept };
   }
   if (operation.discardId !== undefined) {
     const { kept } = finishDiscard(workspace, operation.discardId, readSteps(workspace));

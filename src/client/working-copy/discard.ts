@@ -8,6 +8,8 @@
 import { mkdirSync, renameSync, rmSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { assert } from "#core/errors.ts";
+import { equalHashes } from "#core/hash.ts";
+import type { State } from "../state.ts";
 import type { Workspace } from "../workspace.ts";
 import { applyStep, newApplied, removeEmptied, statOf } from "./apply.ts";
 import {
@@ -24,11 +26,19 @@ import { scan, type Difference } from "./scan.ts";
 import { stageSteps, type CheckoutObserver, type CheckoutParts } from "./stage.ts";
 import { writing } from "./writing.ts";
 
-export type DiscardedFile = { path: string; status: Difference["status"] };
+export type DiscardedFile = {
+  path: string;
+  status: Difference["status"];
+  /** Of a file that only stopped being executable, or became so: which it was. */
+  executable?: boolean;
+};
 
 /** What was thrown away at one time. */
 export type Discard = {
   id: number;
+  /** Made by `discard`; or by undo or redo, when it brought back the discard `reverses`. */
+  kind: "discard" | "undo" | "redo";
+  reverses: number | null;
   /** Milliseconds since 1970. */
   createdAt: number;
   /** Name of the change that the edits belonged to. */
@@ -67,14 +77,10 @@ export async function discard(
     undoOperation(workspace);
     throw error;
   }
-  const files = differences.map(({ path, status }) => ({ path, status }));
+  const files = differences.map(describe);
   state.transaction(() => {
-    state.database.run("insert into discards values (?, ?, ?, ?)", [
-      discardId,
-      Date.now(),
-      current.name,
-      JSON.stringify(files),
-    ]);
+    const change = current.name;
+    addDiscard(state, { id: discardId, change, files, kind: "discard", reverses: null });
     setPhase(workspace, "applying");
   });
   const { kept } = finishDiscard(workspace, discardId, steps);
@@ -111,11 +117,24 @@ export function finishDiscard(
   return { kept: applied.kept };
 }
 
+/** Records that something is thrown away now. */
+export function addDiscard(
+  { database }: State,
+  { id, change, files, kind, reverses }: Omit<Discard, "createdAt" | "directory">,
+): void {
+  database.run(
+    `insert into discards (id, created_at, change, files, kind, reverses)
+     values (?, ?, ?, ?, ?, ?)`,
+    [id, Date.now(), change, JSON.stringify(files), kind, reverses],
+  );
+}
+
 /** What was discarded and is still kept, newest first. */
 export function listDiscards(workspace: Workspace): Discard[] {
-  type Row = { id: number; createdAt: number; change: string; files: string };
+  type Row = Omit<Discard, "files" | "directory"> & { files: string };
   const query = workspace.state.database.query<Row, []>(
-    "select id, created_at as createdAt, change, files from discards order by id desc",
+    `select id, created_at as createdAt, change, files, kind, reverses
+     from discards order by id desc`,
   );
   return workspace.state
     .guard(() => query.all())
@@ -124,6 +143,13 @@ export function listDiscards(workspace: Workspace): Discard[] {
       files: JSON.parse(row.files) as DiscardedFile[],
       directory: discardDirectory(workspace, row.id),
     }));
+}
+
+/** What a difference was; which files are kept tells the rest. */
+function describe({ path, status, before, after }: Difference): DiscardedFile {
+  const isFile = before?.kind === "file" && after?.kind === "file" && after.hash !== undefined;
+  const isMode = isFile && equalHashes(before.hash, after.hash!);
+  return { path, status, ...(isMode && { executable: after.executable }) };
 }
 
 function planDiscard({ root, state }: Workspace, differences: readonly Difference[]): Step[] {
@@ -146,7 +172,8 @@ function planDiscard({ root, state }: Workspace, differences: readonly Differenc
   return steps.map((step, position) => ({ position, ...step }));
 }
 
-function forgetOld(workspace: Workspace): void {
+/** Forgets the discards that are too old, or too many. */
+export function forgetOld(workspace: Workspace): void {
   const oldest = Date.now() - keptDays * 24 * 60 * 60 * 1000;
   const discards = listDiscards(workspace);
   for (const [index, { id, createdAt, directory }] of discards.entries()) {
@@ -156,6 +183,7 @@ function forgetOld(workspace: Workspace): void {
   }
 }
 
-function discardDirectory({ control }: Workspace, id: number): string {
+/** Where a discard keeps what it threw away. */
+export function discardDirectory({ control }: Workspace, id: number): string {
   return join(control, "discarded", String(id));
 }

@@ -21,12 +21,24 @@ import { decodeHashes, encodeHashes, type CurrentChange, type State } from "../s
 import type { Workspace } from "../workspace.ts";
 
 export type Operation = {
-  kind: "checkout" | "discard";
+  kind: "checkout" | "discard" | "restore";
   phase: "staging" | "applying" | "filling";
   /** The change, and so the base, that the working copy has afterwards. */
   current: CurrentChange;
-  /** Where a discard puts what it throws away. */
+  /** Where a discard puts what it throws away, and a restore what it replaces. */
   discardId?: number;
+  /** The discard that a restore brings back, and how. */
+  restores?: number;
+  swaps?: Swap[];
+};
+
+/** What a restore does at a path; whatever stands there is put away. */
+export type Swap = {
+  path: string;
+  /** What was kept goes back. */
+  isBack: boolean;
+  /** Only the mode of what stands there changes. */
+  executable?: boolean;
 };
 
 export type Step = {

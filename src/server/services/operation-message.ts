@@ -49,7 +49,11 @@ export function answerMessage(row: OperationRow): Operation {
 /** Writes what another operation is about. */
 export function subjectMessage(row: OperationRow): Operation {
   const [first] = operationMessages(row);
-  return { ...first!, changes: [], bookmarks: [], more: true };
+  return { ...first!, changes: [], bookmarks: [], more: !isWhole(row) };
+}
+
+function isWhole({ details }: OperationRow): boolean {
+  return JSON.stringify(details).length <= pieceLetters;
 }
 
 function headOf({ number, requestId, user, kind, createdAt, hash }: OperationRow) {

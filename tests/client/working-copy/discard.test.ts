@@ -43,7 +43,7 @@ test("files are put back, and what was thrown away is kept and named", async () 
     { path: "d/b", status: "deleted" },
     { path: "d/c", status: "deleted" },
     { path: "link", status: "modified" },
-    { path: "mode", status: "modified" },
+    { path: "mode", status: "modified", executable: true },
     { path: "new/deep/file", status: "added" },
   ]);
   expect(readFiles(kept.directory)).toEqual({
