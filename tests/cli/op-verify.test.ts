@@ -1,9 +1,11 @@
 /** A log that somebody with the database in his hands has altered. */
-import { afterAll, beforeAll, expect, test } from "bun:test";
+import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
 
 import { connect, type Sql } from "#server/db/connect.ts";
-import { engines } from "../support/postgres.ts";
+import { engines, startMs } from "../support/postgres.ts";
 import { openScene, type Copy, type Scene } from "../support/scene.ts";
+
+setDefaultTimeout(startMs);
 
 const isPostgres = engines.includes("postgres");
 let scene: Scene;

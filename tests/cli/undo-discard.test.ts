@@ -1,11 +1,14 @@
 /** Bringing back what was discarded: the real program in working copies. */
-import { afterAll, beforeAll, expect, test } from "bun:test";
+import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
 import { rmSync } from "node:fs";
 import { join } from "node:path";
 
 import { State } from "#client/state.ts";
+import { startMs } from "../support/postgres.ts";
 import { openScene, type Copy, type Person, type Scene } from "../support/scene.ts";
 import { readFiles } from "../support/workspace.ts";
+
+setDefaultTimeout(startMs);
 
 let scene: Scene;
 let ann: Person;

@@ -1,13 +1,16 @@
 /** Going back as people do it: the real program in working copies. */
-import { afterAll, beforeAll, expect, test } from "bun:test";
+import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
 import { rmSync } from "node:fs";
 import { join } from "node:path";
 
 import { newRequestId } from "#client/remote.ts";
 import { State } from "#client/state.ts";
 import { toHex } from "#core/hash.ts";
+import { startMs } from "../support/postgres.ts";
 import { openScene, steady, type Copy, type Person, type Scene } from "../support/scene.ts";
 import { readFiles } from "../support/workspace.ts";
+
+setDefaultTimeout(startMs);
 
 let scene: Scene;
 let ann: Person;
