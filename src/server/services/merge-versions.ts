@@ -21,7 +21,6 @@ import { findTrees } from "../db/trees.ts";
 import type { Parts } from "./calls.ts";
 import { openVersionGraph } from "./merge-bases.ts";
 import { openMergeStore } from "./merge-store.ts";
-import { checkCollisions } from "./put-trees.ts";
 import { storeTrees } from "./store-trees.ts";
 import { diffTrees, treeReader } from "./tree-walk.ts";
 
@@ -69,14 +68,13 @@ export async function mergeParents(
     },
   };
   const [first, ...rest] = parents.map(({ versionId }) => versionOf(versionId));
-  const { root, trees, conflicts } = await mergeVersions(store, history, [first!, ...rest]);
+  const { caseSensitive } = repository;
+  const merging = mergeVersions(store, history, [first!, ...rest], { caseSensitive });
+  const { root, trees, conflicts } = await merging;
   await store.flush();
   const fresh = trees.map(({ hash, encoded }) => {
     return { hash, data: encoded, entries: decodeTree(encoded) };
   });
-  if (!repository.caseSensitive) {
-    for (const { entries } of fresh) checkCollisions(repository, entries);
-  }
   await storeTrees(sql, repositoryId, fresh);
   const old = parents[0] ? await history.rootOf(parents[0]) : emptyTreeHash;
   const files = await Array.fromAsync(diffTrees(treeReader(sql, repositoryId), old, root));
