@@ -77,11 +77,74 @@ const program: Program = {
             aliases: ["rm", "remove"],
             load: () => import("#cli/commands/bookmark/delete.ts").then((m) => m.bookmarkDelete),
           },
+          protect: {
+            load: () => import("#cli/commands/bookmark/protect.ts").then((m) => m.bookmarkProtect),
+          },
+          unprotect: {
+            load: () =>
+              import("#cli/commands/bookmark/unprotect.ts").then((m) => m.bookmarkUnprotect),
+          },
+          rules: {
+            load: () => import("#cli/commands/bookmark/rules.ts").then((m) => m.bookmarkRules),
+          },
         },
       },
       rm: {
         aliases: ["abandon"],
         load: () => import("#cli/commands/rm.ts").then((m) => m.rm),
+      },
+    },
+    Share: {
+      repo: {
+        description: "list repositories, and say who may read them",
+        commands: {
+          list: { load: () => import("#cli/commands/repo/list.ts").then((m) => m.repoList) },
+          visibility: {
+            load: () => import("#cli/commands/repo/visibility.ts").then((m) => m.repoVisibility),
+          },
+        },
+      },
+      member: {
+        description: "say who may do what in a repository",
+        commands: {
+          set: { load: () => import("#cli/commands/member/set.ts").then((m) => m.memberSet) },
+          list: { load: () => import("#cli/commands/member/list.ts").then((m) => m.memberList) },
+          remove: {
+            load: () => import("#cli/commands/member/remove.ts").then((m) => m.memberRemove),
+          },
+        },
+      },
+      group: {
+        description: "give users roles together",
+        commands: {
+          create: {
+            load: () => import("#cli/commands/group/create.ts").then((m) => m.groupCreate),
+          },
+          list: { load: () => import("#cli/commands/group/list.ts").then((m) => m.groupList) },
+          add: { load: () => import("#cli/commands/group/add.ts").then((m) => m.groupAdd) },
+          remove: {
+            load: () => import("#cli/commands/group/remove.ts").then((m) => m.groupRemove),
+          },
+          delete: {
+            load: () => import("#cli/commands/group/delete.ts").then((m) => m.groupDelete),
+          },
+        },
+      },
+      user: {
+        description: "create, invite and disable users",
+        commands: {
+          create: { load: () => import("#cli/commands/user/create.ts").then((m) => m.userCreate) },
+          invite: { load: () => import("#cli/commands/user/invite.ts").then((m) => m.userInvite) },
+          list: { load: () => import("#cli/commands/user/list.ts").then((m) => m.userList) },
+          disable: {
+            load: () => import("#cli/commands/user/disable.ts").then((m) => m.userDisable),
+          },
+          enable: { load: () => import("#cli/commands/user/enable.ts").then((m) => m.userEnable) },
+          promote: {
+            load: () => import("#cli/commands/user/promote.ts").then((m) => m.userPromote),
+          },
+          demote: { load: () => import("#cli/commands/user/demote.ts").then((m) => m.userDemote) },
+        },
       },
     },
     "Sign in": {
@@ -105,6 +168,12 @@ const program: Program = {
       },
     },
     Server: {
+      admin: {
+        description: "look after a server",
+        commands: {
+          audit: { load: () => import("#cli/commands/admin/audit.ts").then((m) => m.adminAudit) },
+        },
+      },
       serve: { load: () => import("#cli/commands/serve.ts").then((m) => m.serve) },
     },
     Other: {

@@ -18,6 +18,15 @@ export async function connectToServer(
   return { channel, server: channel.url, source, [Symbol.dispose]: () => channel.close() };
 }
 
+/** Connects to the server of the working copy that the command stands in, for its repository. */
+export async function openRepository(
+  context: Context,
+): Promise<{ channel: Channel; repository: string } & Disposable> {
+  using workspace = openWorkspace(context.cwd);
+  const { server, repository } = workspace.state.binding;
+  return { ...(await connectToServer(context, server)), repository };
+}
+
 /** Options of commands that speak to a server but not about a repository. */
 export const serverArgs = {
   server: { type: "string", valueHint: "URL", description: "the server" },

@@ -1,13 +1,22 @@
 import type { Token } from "#gen/pogo/v1/auth.ts";
 
 /** A token as programs get it: times in ISO 8601, null for what is not. */
-export function tokenJson({ name, createdAt, lastUsedAt, expiresAt }: Token) {
+export function tokenJson(token: Token) {
+  const { name, scope, repository, createdAt, lastUsedAt, expiresAt } = token;
   return {
     name,
+    scope,
+    repository: repository || null,
     createdAt: time(createdAt),
     lastUsedAt: time(lastUsedAt),
     expiresAt: time(expiresAt),
   };
+}
+
+/** What a token is limited to, in words; nothing for one that is not. */
+export function limitText({ scope, repository }: Token): string {
+  const limits = [scope !== "admin" && `may ${scope}`, repository && `only ${repository}`];
+  return limits.filter(Boolean).join(", ");
 }
 
 /** The day of a time, or what stands for none. */

@@ -60,6 +60,14 @@ export async function saveToken(
   if (before && before.place !== place) await storeFor(before.place, directory).delete(origin);
 }
 
+/** Refuses a place in which no token could be kept now. */
+export async function checkPlace(
+  environment: Environment,
+  { server, place }: { server: string; place: TokenPlace },
+): Promise<void> {
+  await storeFor(place, configDirectory(environment)).get(originOf(server));
+}
+
 /** Removes the token for a server; false if there is none. */
 export async function forgetToken(environment: Environment, server: string): Promise<boolean> {
   const origin = originOf(server);

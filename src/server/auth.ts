@@ -32,7 +32,7 @@ export type Caller = {
 };
 
 /** The user who is there from the first start on. */
-export const rootUserName = "root";
+const rootUserName = "root";
 
 /** A token that people choose must be as hard to guess as it is easy to type. */
 export const rootTokenLengthMin = 20;

@@ -82,7 +82,7 @@ const shells: Record<string, Complete> = {
 const expectations: [line: string, offered: (string | RegExp)[], others?: "others"][] = [
   ["pogo st", ["status"], "others"],
   ["pogo -C folder wh", ["whoami"], "others"],
-  ["pogo bookmark ", ["delete", "list", "set"]],
+  ["pogo bookmark ", ["delete", "list", "protect", "rules", "set", "unprotect"]],
   ["pogo b de", ["delete"]],
   ["pogo push --mes", [/^--message=?$/]],
   ["pogo status --js", ["--json"]],

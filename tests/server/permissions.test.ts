@@ -94,34 +94,34 @@ const calls = {
 };
 
 /**
- * What becomes of a call of each kind, by caller: yes; no, which is "denied"; or hidden, which is
+ * What becomes of a call of each kind, by caller: yes; no, which is "denied"; or hide, which is
  * "no such repository".
  */
 const expected = `
-                        anywhere                | a public repository      | a private repository
-                        nobody user account root| read write maintain admin | read   write  maintain admin
-nobody                  yes    no   no      no  | yes  no    no       no    | no     no     no       no
-a stranger              yes    yes  yes     no  | yes  no    no       no    | hidden hidden hidden   hidden
-a reader                yes    yes  yes     no  | yes  no    no       no    | yes    no     no       no
-a writer                yes    yes  yes     no  | yes  yes   no       no    | yes    yes    no       no
-in a group of writers   yes    yes  yes     no  | yes  yes   no       no    | yes    yes    no       no
-a maintainer            yes    yes  yes     no  | yes  yes   yes      no    | yes    yes    yes      no
-an admin                yes    yes  yes     no  | yes  yes   yes      yes   | yes    yes    yes      yes
-root                    yes    yes  yes     yes | yes  yes   yes      yes   | yes    yes    yes      yes
-an admin's read token   yes    yes  no      no  | yes  no    no       no    | yes    no     no       no
-an admin's write token  yes    yes  no      no  | yes  yes   no       no    | yes    yes    no       no
-an admin's token for it yes    yes  no      no  | yes  yes   yes      yes   | yes    yes    yes      yes
-an admin's for another  yes    yes  no      no  | yes  no    no       no    | hidden hidden hidden   hidden
-root's write token      yes    yes  no      no  | yes  yes   no       no    | yes    yes    no       no
-root's for another      yes    yes  no      no  | yes  no    no       no    | hidden hidden hidden   hidden
-its deploy read token   yes    yes  no      no  | yes  no    no       no    | yes    no     no       no
-its deploy write token  yes    yes  no      no  | yes  yes   no       no    | yes    yes    no       no
-another's deploy token  yes    yes  no      no  | yes  no    no       no    | hidden hidden hidden   hidden
-an expired token        no     no   no      no  | no   no    no       no    | no     no     no       no
-a revoked token         no     no   no      no  | no   no    no       no    | no     no     no       no
-a revoked deploy token  no     no   no      no  | no   no    no       no    | no     no     no       no
-a disabled admin        no     no   no      no  | no   no    no       no    | no     no     no       no
-a made-up token         no     no   no      no  | no   no    no       no    | no     no     no       no
+                     anywhere                 |public                    |private
+                     nobody user account root |read write maintain admin |read write maintain admin
+nobody               yes    no   no      no   |yes  no    no       no    |no   no    no       no
+a stranger           yes    yes  yes     no   |yes  no    no       no    |hide hide  hide     hide
+a reader             yes    yes  yes     no   |yes  no    no       no    |yes  no    no       no
+a writer             yes    yes  yes     no   |yes  yes   no       no    |yes  yes   no       no
+in a writing group   yes    yes  yes     no   |yes  yes   no       no    |yes  yes   no       no
+a maintainer         yes    yes  yes     no   |yes  yes   yes      no    |yes  yes   yes      no
+an admin             yes    yes  yes     no   |yes  yes   yes      yes   |yes  yes   yes      yes
+root                 yes    yes  yes     yes  |yes  yes   yes      yes   |yes  yes   yes      yes
+admin's read token   yes    yes  no      no   |yes  no    no       no    |yes  no    no       no
+admin's write token  yes    yes  no      no   |yes  yes   no       no    |yes  yes   no       no
+admin's token for it yes    yes  no      no   |yes  yes   yes      yes   |yes  yes   yes      yes
+admin's for another  yes    yes  no      no   |yes  no    no       no    |hide hide  hide     hide
+root's write token   yes    yes  no      no   |yes  yes   no       no    |yes  yes   no       no
+root's for another   yes    yes  no      no   |yes  no    no       no    |hide hide  hide     hide
+deploy token, read   yes    yes  no      no   |yes  no    no       no    |yes  no    no       no
+deploy token, write  yes    yes  no      no   |yes  yes   no       no    |yes  yes   no       no
+deploy token, other  yes    yes  no      no   |yes  no    no       no    |hide hide  hide     hide
+an expired token     no     no   no      no   |no   no    no       no    |no   no    no       no
+a revoked token      no     no   no      no   |no   no    no       no    |no   no    no       no
+revoked deploy token no     no   no      no   |no   no    no       no    |no   no    no       no
+a disabled admin     no     no   no      no   |no   no    no       no    |no   no    no       no
+a made-up token      no     no   no      no   |no   no    no       no    |no   no    no       no
 `;
 
 type Kind = keyof typeof calls;
@@ -190,21 +190,21 @@ describe.each(engines)("%s", (engine) => {
     expect(await list("nobody")).toEqual(["public"]);
     expect(await list("a stranger")).toEqual(["public"]);
     expect(await list("a reader")).toEqual(["private read", "public read"]);
-    expect(await list("in a group of writers")).toEqual([
+    expect(await list("in a writing group")).toEqual([
       "private write writable",
       "public write writable",
     ]);
-    expect(await list("an admin's read token")).toEqual(["private read", "public read"]);
-    expect(await list("an admin's for another")).toEqual(["public"]);
-    expect(await list("its deploy write token")).toEqual(["private write writable", "public"]);
+    expect(await list("admin's read token")).toEqual(["private read", "public read"]);
+    expect(await list("admin's for another")).toEqual(["public"]);
+    expect(await list("deploy token, write")).toEqual(["private write writable", "public"]);
     expect(await refusal(list("a made-up token"))).toBe("denied");
   });
 });
 
 /** What the table says. */
 function expectation(who: string, kind: Kind, repository: string): string {
-  const row = expected.split("\n").find((line) => line.startsWith(who.padEnd(24)));
-  const cells = row!.slice(24).replaceAll("|", "").trim().split(/ +/);
+  const row = expected.split("\n").find((line) => line.startsWith(who.padEnd(21)));
+  const cells = row!.slice(21).replaceAll("|", " ").trim().split(/ +/);
   const column =
     kinds.indexOf(kind) + (kinds.indexOf(kind) >= 4 && repository !== "public" ? 4 : 0);
   return cells[column]!;
@@ -219,7 +219,7 @@ async function outcomeOf(call: Promise<void>): Promise<string> {
     if (!isPogoError(error) || error.code === "internal") throw error;
     const isInvite = error.message.startsWith("the invite");
     if (error.code === "denied" && !isInvite) return "no";
-    return error.message.startsWith("no repository is named") ? "hidden" : "yes";
+    return error.message.startsWith("no repository is named") ? "hide" : "yes";
   }
 }
 
@@ -267,19 +267,19 @@ async function makeCallers(server: TestServer): Promise<Callers> {
     "a stranger": all(await person("stranger")),
     "a reader": all(await person("reader", "read")),
     "a writer": all(await person("writer", "write")),
-    "in a group of writers": all(grouped),
+    "in a writing group": all(grouped),
     "a maintainer": all(await person("maintainer", "maintain")),
     "an admin": all(admin),
     root: all(root),
-    "an admin's read token": all(await limited(admin, { scope: "read" })),
-    "an admin's write token": all(await limited(admin, { scope: "write" })),
-    "an admin's token for it": await each((repository) => limited(admin, { repository })),
-    "an admin's for another": all(await limited(creator, { repository: "other" })),
+    "admin's read token": all(await limited(admin, { scope: "read" })),
+    "admin's write token": all(await limited(admin, { scope: "write" })),
+    "admin's token for it": await each((repository) => limited(admin, { repository })),
+    "admin's for another": all(await limited(creator, { repository: "other" })),
     "root's write token": all(await limited(root, { scope: "write" })),
     "root's for another": all(await limited(root, { repository: "other" })),
-    "its deploy read token": await each((repository) => deploy(repository, "read")),
-    "its deploy write token": await each((repository) => deploy(repository, "write")),
-    "another's deploy token": all(await deploy("other", "write")),
+    "deploy token, read": await each((repository) => deploy(repository, "read")),
+    "deploy token, write": await each((repository) => deploy(repository, "write")),
+    "deploy token, other": all(await deploy("other", "write")),
     ...(await makeInvalid(server, { root, creator, admin, person })),
   };
   return callers;
@@ -313,7 +313,7 @@ async function makeInvalid(
   return {
     "an expired token": () => expired,
     "a revoked token": () => revoked,
-    "a revoked deploy token": () => revokedDeploy,
+    "revoked deploy token": () => revokedDeploy,
     "a disabled admin": () => disabled,
     "a made-up token": () => made,
   };

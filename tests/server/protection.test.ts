@@ -36,7 +36,7 @@ describe.each(engines)("%s", (engine) => {
   afterAll(() => server[Symbol.asyncDispose]());
 
   let count = 0;
-  /** A repository of Ann's, which Bob may write, with one change on another, and `main` at the second. */
+  /** A repository of Ann's, which Bob may write: changes on each other, `main` at the second. */
   async function prepare(...rules: (Partial<Rule> & { pattern: string })[]) {
     const repository = `repository-${++count}`;
     const remote = await createRemote(ann, repository);

@@ -1,6 +1,9 @@
-import { checkToken, findToken, saveToken } from "#client/credentials.ts";
+import { hostname } from "node:os";
+
+import { checkPlace, checkToken, findToken, saveToken } from "#client/credentials.ts";
 import { PogoError } from "#core/errors.ts";
 import { AuthServiceService as Auth } from "#gen/pogo/v1/auth.ts";
+import { UserServiceService as Users } from "#gen/pogo/v1/user.ts";
 import { openChannel } from "#rpc/channel.ts";
 import { command } from "../command.ts";
 import type { Context } from "../context.ts";
@@ -13,11 +16,16 @@ export const login = command({
     examples: [
       "pogo login http://localhost:7646",
       "pogo login https://pogo.example.com --token-stdin < token.txt",
+      "pogo login https://pogo.example.com --invite",
     ],
   },
   args: {
     server: { type: "positional", required: false, valueHint: "SERVER", description: "its URL" },
-    tokenStdin: { type: "boolean", description: "read the token from stdin" },
+    tokenStdin: { type: "boolean", description: "read the token, or the invite, from stdin" },
+    invite: {
+      type: "boolean",
+      description: "turn an invite into a token, called after this machine",
+    },
     store: {
       type: "enum",
       options: ["keyring", "file"],
@@ -39,8 +47,13 @@ export const login = command({
       // What was kept before may be out of reach; that is no reason not to log in again.
       .catch(() => ({ allowInsecure: false }));
     const insecureHttp = args.insecureHttp ?? known.allowInsecure;
-    const token = await readToken(context, named, args.tokenStdin === true);
-    const channel = openChannel({ url: named, token, allowInsecure: insecureHttp });
+    const isInvite = args.invite === true;
+    const given = await readToken(context, named, { isInvite, stdin: args.tokenStdin === true });
+    const address = { url: named, allowInsecure: insecureHttp };
+    // A token that could not be kept would be lost, and the invite with it.
+    if (isInvite) await checkPlace(environment, { server: named, place });
+    const token = isInvite ? await redeem(context, address, given) : given;
+    const channel = openChannel({ ...address, token });
     try {
       const { name: user } = await channel.unary(Auth.getUser, {}, { signal: context.signal });
       const server = channel.url;
@@ -55,10 +68,31 @@ export const login = command({
   },
 });
 
-async function readToken(context: Context, server: string, fromStdin: boolean): Promise<string> {
-  if (fromStdin) return await readTokenFromStdin();
-  if (context.interactive) return checkToken(await askSecret(context, `token for ${server}`));
-  throw new PogoError("usage", "there is no terminal to ask for the token", {
-    hint: `pogo login ${server} --token-stdin`,
+async function readToken(
+  context: Context,
+  server: string,
+  { isInvite, stdin }: { isInvite: boolean; stdin: boolean },
+): Promise<string> {
+  const what = isInvite ? "invite" : "token";
+  if (stdin) return await readTokenFromStdin();
+  if (context.interactive) return checkToken(await askSecret(context, `${what} for ${server}`));
+  throw new PogoError("usage", `there is no terminal to ask for the ${what}`, {
+    hint: `pogo login ${server} ${isInvite ? "--invite " : ""}--token-stdin`,
   });
+}
+
+/** Turns an invite into a token. It is good once. */
+async function redeem(
+  { signal }: Context,
+  address: { url: string; allowInsecure: boolean },
+  invite: string,
+): Promise<string> {
+  const channel = openChannel(address);
+  try {
+    const tokenName = `${hostname()} ${new Date().toISOString().slice(0, 10)}`;
+    const { secret } = await channel.unary(Users.redeemInvite, { invite, tokenName }, { signal });
+    return secret;
+  } finally {
+    channel.close();
+  }
 }
