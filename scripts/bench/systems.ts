@@ -21,6 +21,8 @@ export type System = {
   edit(work: string): Promise<Sample>;
   status(work: string): Promise<Sample>;
   clone(to: string): Promise<Sample>;
+  /** Runs any command of the system's. */
+  run(work: string, words: string[]): Promise<Sample>;
   /** Brings what is in `work` into the branch that all share; says no when it lost the race. */
   land(work: string): Promise<boolean>;
   /** Peak memory of the server since it started, where one process is the server. */
@@ -86,6 +88,7 @@ export async function git(directory: string): Promise<System> {
       commands(work, ["commit", "-q", "-a", "-m", "edit"], ["push", "-q", "origin", "main"]),
     status: (work) => commands(work, ["status"]),
     clone: (to) => commands(directory, ["clone", "-q", url, to]),
+    run: (work, words) => commands(work, words),
     land: async (work) => {
       const attempt = (...words: string[]) =>
         succeeds(["git", ...words], { cwd: work, environment: gitEnvironment });
@@ -136,6 +139,7 @@ export async function svn(directory: string): Promise<System> {
     edit: (work) => commands(work, ["commit", "-q", "-m", "edit"]),
     status: (work) => commands(work, ["status"]),
     clone: (to) => commands(directory, ["checkout", "-q", url, to]),
+    run: (work, words) => commands(work, words),
     land: async (work) => {
       await commands(work, ["update"], ["commit", "-q", "-m", "land"]);
       return true;
@@ -184,6 +188,7 @@ export async function pogo(
     edit: (work) => commands(work, ["push", "-q", "-m", "edit"]),
     status: (work) => commands(work, ["status"]),
     clone: (to) => commands(directory, ["clone", "-q", `${url}/repo`, to]),
+    run: (work, words) => commands(work, words),
     land: async (work) => {
       await commands(work, ["sync", "-q"]);
       return true;

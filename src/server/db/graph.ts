@@ -64,12 +64,13 @@ export async function listNewest(
       (select coalesce(json_agg(child.change_id), '[]')
         from version_parents p
         cross join lateral (
-          select change_id, updated_at from changes
+          select change_id, updated_at, removed_at from changes
           where repository_id = ${repositoryId} and version_id = p.version_id
-            and removed_at is null
           limit 1) child
         where p.repository_id = ${repositoryId} and p.parent_change_id = c.change_id
-          and (child.updated_at, child.change_id) < (c.updated_at, c.change_id)) as older_children
+          and child.removed_at is null
+          and (child.updated_at, child.change_id) < (c.updated_at, c.change_id)
+      ) as older_children
     from (
       select change_id, version_id, generation, updated_at from changes
       where repository_id = ${repositoryId} and removed_at is null ${rest}

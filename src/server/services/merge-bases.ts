@@ -18,21 +18,27 @@ const fromBoth = fromOne | fromOthers;
 /** Older than a base that was found. */
 const belowBase = 4;
 
+/** By pool of connections and repository. */
+const graphs = new WeakMap<Queries, Map<number, Map<number, number[]>>>();
+// A version takes some hundred bytes.
+const knownMax = 200_000;
+const repositoriesMax = 16;
+
 const nearCount = 64;
 // Farther down whole ranges are read: most versions of a range are of some use.
 const rangeMin = 256;
 const rangeMax = 8192;
 
 /**
- * Opens the graph of a repository; what was read of it is kept. `planned` are versions that are
- * to be, with what they are made from: younger than all others.
+ * Opens the graph of a repository; what was read of it is kept, also for those who open it again.
+ * `planned` are versions that are to be, with what they are made from: younger than all others.
  */
 export function openVersionGraph(
   sql: Queries,
   repositoryId: number,
   planned: ReadonlyMap<number, number[]> = new Map(),
 ): VersionGraph {
-  const read = new Map<number, number[]>();
+  const read = knownOrigins(sql, repositoryId);
   let size = rangeMin;
   let isFar = false;
 
@@ -83,6 +89,20 @@ export function openVersionGraph(
   }
 
   return { basesOf };
+}
+
+/** What was read of a repository's graph: versions never change, so it stays true. */
+function knownOrigins(sql: Queries, repositoryId: number): Map<number, number[]> {
+  let repositories = graphs.get(sql);
+  if (!repositories) graphs.set(sql, (repositories = new Map()));
+  let known = repositories.get(repositoryId);
+  if (!known || known.size > knownMax) known = new Map();
+  // The one that was asked for last stands last.
+  repositories.delete(repositoryId);
+  repositories.set(repositoryId, known);
+  const [oldest] = repositories.keys();
+  if (repositories.size > repositoriesMax) repositories.delete(oldest!);
+  return known;
 }
 
 function insertSorted(open: number[], versionId: number): void {
