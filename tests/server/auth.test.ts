@@ -1,12 +1,18 @@
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 
 import { AuthServiceService as Auth } from "#gen/pogo/v1/auth.ts";
+import { UserServiceService as Users } from "#gen/pogo/v1/user.ts";
 import { newTokenText } from "#server/access/secret-text.ts";
 import { ensureRoot } from "#server/auth.ts";
 import { migrate } from "#server/db/migrate.ts";
 import { engines, openTestDatabase, startMs } from "../support/postgres.ts";
 import { refusal } from "../support/refusal.ts";
-import { startTestServer, testRootToken, type TestServer } from "../support/server.ts";
+import {
+  createRemote,
+  startTestServer,
+  testRootToken,
+  type TestServer,
+} from "../support/server.ts";
 
 setDefaultTimeout(startMs);
 
@@ -43,6 +49,46 @@ describe.each(engines)("%s", (engine) => {
     const again = { name: "laptop", expiresAt: 0, user: "" };
     expect(await refusal(ann.unary(Auth.createToken, again))).toBe("nothing");
     expect(await refusal(ann.unary(Auth.createToken, again))).toBe("already-exists");
+  });
+
+  test("a token that is revoked through one server is good on none, and its user's neither", async () => {
+    if (engine === "embedded") return;
+    const { databaseUrl } = server;
+    await using other = await startTestServer(engine, { databaseUrl });
+    const { secret } = await (
+      await server.user("fred")
+    ).unary(Auth.createToken, { name: "laptop", expiresAt: 0, user: "" });
+    const [here, there] = [server.channel(secret), other.channel(secret)];
+    for (const channel of [here, there]) {
+      expect(await refusal(channel.unary(Auth.getUser, {}))).toBe("nothing");
+    }
+    await here.unary(Auth.revokeToken, { name: "laptop" });
+    for (const channel of [here, there]) {
+      expect(await refusal(channel.unary(Auth.getUser, {}))).toBe("denied");
+    }
+    const more = { name: "second", expiresAt: 0, user: "fred" };
+    const root = other.channel(testRootToken);
+    const second = server.channel((await root.unary(Auth.createToken, more)).secret);
+    expect(await refusal(second.unary(Auth.getUser, {}))).toBe("nothing");
+    await root.unary(Users.updateUser, { name: "fred", disabled: true });
+    expect(await refusal(second.unary(Auth.getUser, {}))).toBe("denied");
+  });
+
+  test("a limited token makes none, and none is limited to what its owner may not see", async () => {
+    const gwen = await server.user("gwen");
+    await createRemote(gwen, "gwens");
+    const limited = { name: "reader", expiresAt: 0, user: "", scope: "read" };
+    const reader = server.channel((await gwen.unary(Auth.createToken, limited)).secret);
+    const more = { name: "more", expiresAt: 0, user: "" };
+    expect(await refusal(reader.unary(Auth.createToken, more))).toBe("denied");
+    expect(await refusal(gwen.unary(Auth.createToken, { ...more, scope: "maintain" }))).toBe(
+      "usage",
+    );
+    const hugo = await server.user("hugo");
+    const bound = { ...more, repository: "gwens" };
+    expect(await refusal(hugo.unary(Auth.createToken, bound))).toBe("not-found");
+    const { token } = await gwen.unary(Auth.createToken, bound);
+    expect(token).toMatchObject({ scope: "admin", repository: "gwens" });
   });
 
   test("only root creates tokens for others, and nobody one that is expired", async () => {

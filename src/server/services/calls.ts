@@ -4,6 +4,8 @@ import { admit, authenticate, type Caller } from "../auth.ts";
 import { translateDatabaseError, type Sql } from "../db/connect.ts";
 import type { ObjectStore } from "../store/store.ts";
 
+const checkedAgainMs = 5000;
+
 /** What every service works with. */
 export type Parts = { sql: Sql; store: ObjectStore };
 
@@ -19,7 +21,21 @@ export function authenticated({ sql }: Parts, handlers: Handlers) {
   /** One call: who makes it, and what its failure is to whoever hears of it. */
   function begin(call: Call, request?: unknown) {
     let caller: Caller | undefined;
+
+    /** Passes a stream on, for as long as the token is good: streams may go on for hours. */
+    async function* whileValid<Message>(messages: AsyncIterable<Message>) {
+      let checkedMs = performance.now();
+      for await (const message of messages) {
+        if (caller && performance.now() - checkedMs > checkedAgainMs) {
+          await authenticate(sql, call);
+          checkedMs = performance.now();
+        }
+        yield message;
+      }
+    }
+
     return {
+      whileValid,
       async admit(): Promise<Caller | undefined> {
         caller = await authenticate(sql, call);
         return admit(caller, call.method);
@@ -50,7 +66,7 @@ export function authenticated({ sql }: Parts, handlers: Handlers) {
     return handlers.serverStream(async function* (request: Request, call) {
       const begun = begin(call, request);
       try {
-        yield* handle(request, await begun.admit());
+        yield* begun.whileValid(handle(request, await begun.admit()));
       } catch (error) {
         throw await begun.failed(error);
       }
@@ -63,7 +79,8 @@ export function authenticated({ sql }: Parts, handlers: Handlers) {
     return handlers.clientStream(async (requests: AsyncIterable<Request>, call) => {
       const begun = begin(call);
       try {
-        return await handle(requests, await begun.admit());
+        const caller = await begun.admit();
+        return await handle(begun.whileValid(requests), caller);
       } catch (error) {
         throw await begun.failed(error);
       }
