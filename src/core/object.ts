@@ -2,7 +2,7 @@
  * An object's encoded form: the wire and the disk carry the same bytes. Numbers are little-endian.
  *
  *   offset 0   magic "PGO1"
- *          4   codec: 0 raw, 1 zstd, 2 deflate (without zlib's wrapper), 3 chunk list
+ *          4   codec: 0 raw, 1 zstd, 2 deflate (without zlib's wrapper), 3 chunk list, 4 sealed
  *          5   flags (1 byte) and reserved (2 bytes): 0
  *          8   raw size: length of the contents that the object's hash names
  *         16   XXH64 of the payload
@@ -10,7 +10,8 @@
  *
  * Contents of up to `objectBytesMax` are stored whole, under codec 0, 1 or 2. A larger file is a
  * chunk list: 36 bytes a chunk, SHA-256 and size (4 bytes), in the file's order, and each chunk is
- * an object stored whole.
+ * an object stored whole. Sealed is an object that a store encrypted: its raw size is the length of
+ * the encoded object inside, and it never leaves the store that made it.
  * The XXH64 finds rot and truncation without decompressing; it is no proof of anything. Whoever
  * receives bytes from somebody else decodes them and so checks the SHA-256.
  */
@@ -19,17 +20,20 @@ import { PogoError } from "./errors.ts";
 import { equalHashes, hashBytes, sha256, toHex, type Hash } from "./hash.ts";
 import { chunkListBytesMax, objectBytesMax } from "./limits.ts";
 
-export type Codec = "raw" | "zstd" | "deflate" | "chunks";
+export type Codec = "raw" | "zstd" | "deflate" | "chunks" | "sealed";
 export type Chunk = { hash: Hash; size: number };
 export type InspectedObject = { codec: Codec; rawSize: number; payload: Uint8Array };
 
 export const objectHeaderBytes = 24;
 
-/** No encoded object is longer: a receiver need not gather more. */
-export const encodedBytesMax: number =
-  objectHeaderBytes + Math.max(objectBytesMax, chunkListBytesMax);
+// What sealing adds: number of the key, nonce and tag.
+const sealBytes = 32;
 
-const codecs: readonly Codec[] = ["raw", "zstd", "deflate", "chunks"];
+/** No encoded object is longer, sealed or not: a receiver need not gather more. */
+export const encodedBytesMax: number =
+  2 * objectHeaderBytes + Math.max(objectBytesMax, chunkListBytesMax) + sealBytes;
+
+const codecs: readonly Codec[] = ["raw", "zstd", "deflate", "chunks", "sealed"];
 const magic = 0x314f4750; // "PGO1"
 const chunkEntryBytes = hashBytes + 4;
 const zstdMagic = 0xfd2fb528;
@@ -65,6 +69,11 @@ export function encodeChunkList(chunks: readonly Chunk[]): Uint8Array {
   }
   if (payload.length > chunkListBytesMax) throw new Error("a chunk list is too large");
   return assemble("chunks", rawSize, payload);
+}
+
+/** Encodes what a store made of an encoded object by encrypting it. */
+export function encodeSealed(encodedBytes: number, payload: Uint8Array): Uint8Array {
+  return assemble("sealed", encodedBytes, payload);
 }
 
 /** Reads the header and checks lengths and checksum, not the hash. The payload is a view. */
@@ -150,6 +159,10 @@ function checkLengths(codec: Codec, rawSize: number, payloadSize: number): void 
     if (!Number.isSafeInteger(rawSize)) throw malformed("the declared size is absurd");
     return;
   }
+  if (codec === "sealed") {
+    if (payloadSize !== rawSize + sealBytes) throw malformed("the sealed contents are cut off");
+    return;
+  }
   if (rawSize > objectBytesMax) throw malformed(`${rawSize} bytes in one piece`);
   // Contents that did not shrink are stored raw, so a compressed payload is shorter.
   if (codec === "raw" ? payloadSize !== rawSize : payloadSize > rawSize) {
@@ -160,6 +173,7 @@ function checkLengths(codec: Codec, rawSize: number, payloadSize: number): void 
 function decodePayload(codec: Codec, rawSize: number, payload: Uint8Array): Uint8Array {
   if (codec === "raw") return payload;
   if (codec === "chunks") throw malformed("a chunk list, where contents were expected");
+  if (codec === "sealed") throw malformed("it is encrypted, and only its store can open it");
   if (codec === "zstd") checkZstdFrame(payload, rawSize);
   try {
     return codec === "zstd"
