@@ -62,16 +62,18 @@ export async function readChanges(
 
 /**
  * Locks changes until the transaction ends: against everything, or only against being rewritten
- * and removed. The order is the same for everybody, so that nobody waits in a circle.
+ * and removed. The order is the same for everybody, so that nobody waits in a circle. Says how
+ * they are now.
  */
 export async function lockChanges(
   tx: Queries,
   repositoryId: number,
   changeIds: readonly number[],
   mode: "update" | "share",
-): Promise<void> {
-  await tx`
-    select 1 from changes
+): Promise<ChangeRow[]> {
+  return await tx<ChangeRow[]>`
+    select change_id, name, author_id, version_id, removed_at is not null as is_removed
+    from changes
     where repository_id = ${repositoryId}
       and change_id = any(${numberArray(changeIds)}::bigint[])
     order by change_id
@@ -193,22 +195,27 @@ export async function insertVersion(
   const { isDiverged = false } = version;
   const parentIds = numberArray(parents.map((parent) => parent.versionId));
   const [row] = await tx<VersionRow[]>`
-    insert into versions (repository_id, change_id, number, tree, description, author_id,
-      generation, base_version_id, diverged)
-    select ${repositoryId}::bigint, ${changeId}::bigint,
-      (select coalesce(max(number), 0) + 1 from versions
-        where repository_id = ${repositoryId} and change_id = ${changeId}),
-      ${tree}, ${description}, ${authorId},
-      (select coalesce(max(generation), 0) + 1 from versions
-        where repository_id = ${repositoryId} and version_id = any(${parentIds}::bigint[])),
-      ${baseVersionId ?? null}::bigint, ${isDiverged}
-    returning version_id, change_id, number, tree, description, author_id, generation`;
+    with version as (
+      insert into versions (repository_id, change_id, number, tree, description, author_id,
+        generation, base_version_id, diverged)
+      select ${repositoryId}::bigint, ${changeId}::bigint,
+        (select coalesce(max(number), 0) + 1 from versions
+          where repository_id = ${repositoryId} and change_id = ${changeId}),
+        ${tree}, ${description}, ${authorId},
+        (select coalesce(max(generation), 0) + 1 from versions
+          where repository_id = ${repositoryId} and version_id = any(${parentIds}::bigint[])),
+        ${baseVersionId ?? null}::bigint, ${isDiverged}
+      returning version_id, change_id, number, tree, description, author_id, generation
+    ), parents as (
+      insert into version_parents (repository_id, version_id, ordinal, parent_change_id,
+        parent_version_id)
+      select ${repositoryId}::bigint, version.version_id, ordinal, parent.change_id,
+        parent.version_id
+      from version cross join unnest(
+        ${numberArray(parents.map((parent) => parent.changeId))}::bigint[],
+        ${parentIds}::bigint[]) with ordinality parent (change_id, version_id, ordinal)
+    )
+    select * from version`;
   if (!row) throw new Error("a version was not inserted");
-  await tx`
-    insert into version_parents (repository_id, version_id, ordinal, parent_change_id,
-      parent_version_id)
-    select ${repositoryId}::bigint, ${row.versionId}::bigint, ordinal, change_id, version_id
-    from unnest(${numberArray(parents.map((parent) => parent.changeId))}::bigint[],
-      ${parentIds}::bigint[]) with ordinality parent (change_id, version_id, ordinal)`;
   return row;
 }

@@ -55,10 +55,16 @@ export async function mergeParents(
     versions.set(versionId, version);
     return version;
   };
+  const roots = new Map<number, Promise<Hash>>();
+  const rootOf = ({ versionId }: { versionId: number }): Promise<Hash> => {
+    const root =
+      roots.get(versionId) ??
+      readVersion(sql, repositoryId, versionId).then((version) => version.tree);
+    roots.set(versionId, root);
+    return root;
+  };
   const history = {
-    rootOf: async ({ versionId }: { versionId: number }) => {
-      return (await readVersion(sql, repositoryId, versionId)).tree;
-    },
+    rootOf,
     basesOf: async (
       one: { versionId: number },
       others: readonly { versionId: number }[],
@@ -76,14 +82,17 @@ export async function mergeParents(
     return { hash, data: encoded, entries: decodeTree(encoded) };
   });
   await storeTrees(sql, repositoryId, fresh);
-  const old = parents[0] ? await history.rootOf(parents[0]) : emptyTreeHash;
-  const files = await Array.fromAsync(diffTrees(treeReader(sql, repositoryId), old, root));
+  const old = parents[0] ? await rootOf(parents[0]) : emptyTreeHash;
+  const [files, isOpen] = await Promise.all([
+    Array.fromAsync(diffTrees(treeReader(sql, repositoryId), old, root)),
+    isConflicted(sql, repositoryId, root),
+  ]);
   files.sort((a, b) => compareNames(a.path, b.path));
   return {
     parents,
     tree: root,
     conflicts: conflicts.slice(0, conflictsMax),
-    isConflicted: await isConflicted(sql, repositoryId, root),
+    isConflicted: isOpen,
     files,
   };
 }
@@ -107,7 +116,10 @@ export async function insertMerge(
   const baseVersionId = parents[0]?.versionId;
   const row = { changeId, tree, description, authorId, parents, baseVersionId };
   const version = await insertVersion(tx, repositoryId, row);
-  await insertFiles(tx, repositoryId, version.versionId, files);
-  await mutation.moveChange(version);
+  // One after the other, without waiting for each: a sync holds up all that follow.
+  await Promise.all([
+    insertFiles(tx, repositoryId, version.versionId, files),
+    mutation.moveChange(version),
+  ]);
   return version;
 }

@@ -17,7 +17,6 @@ import { findBookmark, type BookmarkRow } from "../db/bookmarks.ts";
 import {
   findNamedVersion,
   lockChanges,
-  readChanges,
   readVersion,
   type ChangeRow,
   type ParentRow,
@@ -112,9 +111,12 @@ async function sync(parts: Parts, target: Target): Promise<Answer> {
   const { sql } = parts;
   const { request } = target;
   for (let attempt = 1; attempt <= attemptsMax; attempt++) {
+    const deciding = decide(sql, target);
+    // What was done already is the answer, whatever can be decided now.
+    deciding.catch(() => {});
     const recalled = await recallSync(sql, target);
     if (recalled) return recalled;
-    const decision = await decide(sql, target);
+    const decision = await deciding;
     const found = settled(decision);
     if (found) return found;
     const joined = await prepare(parts, target, decision);
@@ -149,8 +151,10 @@ async function recallSync(sql: Sql, target: Target): Promise<Answer | undefined>
 
 async function decide(sql: Sql, { repository, request }: Target): Promise<Decision> {
   const { repositoryId } = repository;
-  const change = await resolveChange(sql, repositoryId, request.revision);
-  const bookmark = await findBookmark(sql, repositoryId, request.bookmark);
+  const [change, bookmark] = await Promise.all([
+    resolveChange(sql, repositoryId, request.revision),
+    findBookmark(sql, repositoryId, request.bookmark),
+  ]);
   const decided = (outcome: SyncOutcome): Decision => ({ outcome, change, bookmark });
   if (!bookmark) return decided(SyncOutcome.SYNC_OUTCOME_CREATED);
   if (bookmark.changeId === change.changeId) return decided(SyncOutcome.SYNC_OUTCOME_IN_SYNC);
@@ -253,9 +257,9 @@ async function write(
   } else if (outcome !== SyncOutcome.SYNC_OUTCOME_CONFLICTED) {
     await mutation.moveBookmark(request.bookmark, to.changeId);
   }
-  const { number: version } = await readVersion(tx, repository.repositoryId, to.versionId);
   const { bookmark: synced, requestId } = request;
-  const details = { bookmark: synced, change: to.name, version, outcome, conflicts, rebased };
+  const { name: change, number: version } = to;
+  const details = { bookmark: synced, change, version, outcome, conflicts, rebased };
   await mutation.record({ requestId, caller, kind, details });
   return answer;
 }
@@ -268,8 +272,7 @@ async function lockBoth(
 ): Promise<boolean> {
   const both = bookmark ? [change, bookmark] : [change];
   const ids = both.map(({ changeId }) => changeId);
-  await lockChanges(tx, repositoryId, ids, "share");
-  const now = await readChanges(tx, repositoryId, ids);
+  const now = await lockChanges(tx, repositoryId, ids, "share");
   return both.every(({ changeId, versionId }) => {
     const found = now.find((row) => row.changeId === changeId);
     return found?.versionId === versionId && !found.isRemoved;
@@ -282,14 +285,18 @@ async function writeJoined(
   { repository, caller, request }: Target,
   { change }: Decision,
   joined: Joined | undefined,
-): Promise<ParentRow & { name: string }> {
+): Promise<ParentRow & { name: string; number: number }> {
+  const { repositoryId } = repository;
   if (joined?.rebased) {
     const rewritten = { repository, caller };
     const written = await writeRewriting({ tx, mutation }, rewritten, joined.rebased);
-    return { ...change, ...written.get(change.changeId) };
+    const version = written.get(change.changeId);
+    if (version) return { ...version, name: change.name };
   }
-  if (!joined?.merged) return change;
-  const { repositoryId } = repository;
+  if (!joined?.merged) {
+    const { number } = await readVersion(tx, repositoryId, change.versionId);
+    return { ...change, number };
+  }
   const description =
     request.description || `merge ${change.name.slice(0, 8)} into ${request.bookmark}`;
   const created = { repositoryId, name: request.change, caller, description };
