@@ -36,7 +36,7 @@ const keptEntriesMax = 200_000;
 /** Opens the snapshots of a repository for a rewriting. */
 export function openSnapshots(parts: Parts, repository: RepositoryRow): Snapshots {
   const { sql } = parts;
-  const { repositoryId } = repository;
+  const { repositoryId, caseSensitive } = repository;
   const roots = new Map<number, Hash>();
   const origins = new Map<number, number[]>();
   const merged = new Map<string, Hash>();
@@ -71,7 +71,7 @@ export function openSnapshots(parts: Parts, repository: RepositoryRow): Snapshot
   async function add(trees: readonly { hash: Hash; encoded: Uint8Array }[]): Promise<void> {
     for (const { hash, encoded } of trees) {
       const entries = decodeTree(encoded);
-      if (!repository.caseSensitive) checkCollisions(repository, entries);
+      if (!caseSensitive) checkCollisions(repository, entries);
       fresh.push({ hash, data: encoded, entries });
       freshBytes += encoded.length;
       keep(hashKey(hash), entries);
@@ -130,10 +130,8 @@ export function openSnapshots(parts: Parts, repository: RepositoryRow): Snapshot
       },
     };
     const others = rest.map(({ versionId }) => versionOf(versionId));
-    return await mergeVersions({ ...store, loadTrees }, history, [
-      versionOf(first.versionId),
-      ...others,
-    ]);
+    const parents = [versionOf(first.versionId), ...others] as const;
+    return await mergeVersions({ ...store, loadTrees }, history, parents, { caseSensitive });
   }
 
   return {
@@ -149,7 +147,8 @@ export function openSnapshots(parts: Parts, repository: RepositoryRow): Snapshot
       const [base, theirs] = [await rootOf(from), await rootOf(to)];
       if (equalHashes(base, onto)) return theirs;
       if (equalHashes(base, theirs) || equalHashes(onto, theirs)) return onto;
-      return await taken(await mergeTrees({ ...store, loadTrees }, base, onto, theirs));
+      const sources = { ...store, loadTrees };
+      return await taken(await mergeTrees(sources, base, onto, theirs, { caseSensitive }));
     },
   };
 }
