@@ -52,7 +52,8 @@ export async function openEditSession(context: Context): Promise<EditSession> {
 async function followInterrupted(context: Context, session: Session): Promise<Undone | undefined> {
   try {
     const finished = await finishUndo(session);
-    if (finished) context.note(`followed operation ${finished.operation.number}: its command was killed`);
+    if (finished)
+      context.note(`followed operation ${finished.operation.number}: its command was killed`);
     return finished;
   } catch (error) {
     // What needs no server works without it, and what needs it will say so.

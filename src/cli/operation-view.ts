@@ -1,7 +1,8 @@
 /** How an operation looks. */
 import type { LoggedOperation } from "#client/operations.ts";
 import { toHex } from "#core/hash.ts";
-import type { BookmarkEffect, ChangeEffect } from "#core/operation.ts";
+import { isChangeName } from "#core/name.ts";
+import type { BookmarkEffect, ChangeEffect, Json } from "#core/operation.ts";
 import { localTime } from "./change-view.ts";
 import type { Style } from "./output.ts";
 
@@ -34,6 +35,12 @@ export function operationSummary({ kind, details }: Told): string {
   const text = (key: string) => String(details[key] ?? "");
   const change = shorten(text("change"));
   const version = `version ${text("version")}`;
+  // Names as they were typed, or as clients write them out.
+  const asked = (key: string) => {
+    const request = details["asked"] as { readonly [key: string]: Json } | undefined;
+    const names = [request?.[key] ?? []].flat().map(String);
+    return names.map((name) => (isChangeName(name) ? shorten(name) : name)).join(", ");
+  };
   switch (kind) {
     case "create-repository":
       return `create the repository ${text("name")}`;
@@ -46,7 +53,17 @@ export function operationSummary({ kind, details }: Told): string {
     case "describe":
       return `describe ${change} (${version})`;
     case "remove-change":
-      return `remove ${change}`;
+      return `remove ${asked("revision")}`;
+    case "rebase":
+      return `rebase ${asked("revision")} onto ${asked("destinations")}`;
+    case "squash":
+      return `squash ${asked("from")} into ${asked("into")}`;
+    case "split":
+      return `split ${asked("revision")}`;
+    case "revert":
+      return `revert ${asked("revision")} on top of ${asked("destination")}`;
+    case "duplicate":
+      return `duplicate ${asked("revisions")}`;
     case "merge-changes":
       return `merge into ${change}`;
     case "sync-bookmark":

@@ -1,6 +1,7 @@
 /** A command that rewrites history: publishes first, then follows where its change went. */
 import { findRewritten } from "#client/history.ts";
 import { isDraft } from "#client/revision.ts";
+import { recordDeparture } from "#client/undo-destination.ts";
 import { PogoError } from "#core/errors.ts";
 import { parseRevision, workingCopyBase } from "#core/revision.ts";
 import type { Change } from "#gen/pogo/v1/common.ts";
@@ -50,7 +51,12 @@ export async function followRewriting(
   context: Context,
   moved?: ReadonlyMap<string, string>,
 ): Promise<void> {
+  const { current } = session;
   await changeTo(session, context, await findRewritten(session, moved));
+  const { name } = session.current;
+  // An undo leads back to the change that was left.
+  const departure = { number: 0, name, how: "switched", current } as const;
+  if (name !== current.name) recordDeparture(session.workspace.state, departure);
 }
 
 function isOwn(text: string): boolean {

@@ -29,8 +29,8 @@ type Situation = {
   remote: Remote;
   current: CurrentChange;
   effects: Map<string, ChangeEffect>;
-  /** A push is undone: what it published was made here. */
-  isPush: boolean;
+  /** The change whose push is undone: what it published was made here. */
+  pushed: string | undefined;
   /** A sync is undone: its merge stood on the change that was here before. */
   isSync: boolean;
 };
@@ -44,18 +44,28 @@ export async function findDestination(
   const { kind, details, effects } = operation;
   const departure = readDeparture(workspace.state);
   const reversed = details["undoes"] ?? details["redoes"];
-  if (departure && departure.number === reversed && departure.name === current.name) {
-    return { current: departure.current, how: departure.how === "kept" ? "either" : "switch" };
+  const byName = new Map(effects.changes.map((effect) => [effect.change, effect]));
+  if (departure?.name === current.name) {
+    const isBack = departure.number === reversed || isThere(byName, departure.current);
+    if (isBack) {
+      return { current: departure.current, how: departure.how === "kept" ? "either" : "switch" };
+    }
   }
+  const isPush = kind === "undo" && subject?.kind === "commit";
   const situation: Situation = {
     remote,
     current,
-    effects: new Map(effects.changes.map((effect) => [effect.change, effect])),
-    isPush: kind === "undo" && subject?.kind === "commit",
+    effects: byName,
+    pushed: isPush ? String(subject.details["change"]) : undefined,
     isSync: kind === "undo" && subject?.kind === "sync-bookmark",
   };
-  const target = isDraft(current) ? await moveDraft(situation) : await movePublished(situation);
-  return target && { current: target, how: situation.isPush ? "keep" : "switch" };
+  return isDraft(current) ? await moveDraft(situation) : await movePublished(situation);
+}
+
+/** Tells whether the change that the working copy left is where it was left. */
+function isThere(effects: Situation["effects"], { name, version }: CurrentChange): boolean {
+  const after = effects.get(name)?.after;
+  return after?.version === version && !after.hidden;
 }
 
 /** Writes down what the working copy leaves, so that it comes back when that is undone. */
@@ -67,25 +77,28 @@ function readDeparture(state: State): Departure | undefined {
   return decodeHashes(state.get(departureKey)) as Departure | undefined;
 }
 
-async function movePublished(situation: Situation): Promise<CurrentChange | undefined> {
-  const { remote, current, effects, isPush, isSync } = situation;
+async function movePublished(situation: Situation): Promise<Destination | undefined> {
+  const { remote, current, effects, pushed, isSync } = situation;
   const { name, version, description } = current;
   const effect = effects.get(name);
   if (!effect) return undefined;
   if (!effect.after.hidden) {
     if (!isConcerned(effect, version)) return undefined;
-    return publishedChange(await remote.getChange(`${name}@${effect.after.version}`));
+    const change = await remote.getChange(`${name}@${effect.after.version}`);
+    return { current: publishedChange(change), how: name === pushed ? "keep" : "switch" };
   }
   const parents = await visibleParents(remote, current.parents);
-  if (isPush) return newDraft(parents, description);
+  if (name === pushed) return { current: newDraft(parents, description), how: "keep" };
   const nearest = isSync ? parents.at(-1) : parents[0];
-  if (isSync && nearest?.version === nearest?.currentVersion) return publishedChange(nearest!);
-  return newDraft(nearest ? [nearest] : []);
+  if (isSync && nearest && nearest.version === nearest.currentVersion) {
+    return { current: publishedChange(nearest), how: "switch" };
+  }
+  return { current: newDraft(nearest ? [nearest] : []), how: "switch" };
 }
 
 /** A draft stays a draft, on top of what its parents are now. */
-async function moveDraft(situation: Situation): Promise<CurrentChange | undefined> {
-  const { remote, current, effects, isPush, isSync } = situation;
+async function moveDraft(situation: Situation): Promise<Destination | undefined> {
+  const { remote, current, effects, pushed, isSync } = situation;
   const isMoved = ({ change, version }: ParentChange) => {
     const effect = effects.get(change);
     return effect !== undefined && (effect.after.hidden || isConcerned(effect, version));
@@ -103,7 +116,7 @@ async function moveDraft(situation: Situation): Promise<CurrentChange | undefine
     }
     const gone = await remote.getChange(`${change}@${version}`);
     const below = await visibleParents(remote, gone.parents);
-    if (isPush) {
+    if (change === pushed) {
       parents.push(...below);
       description ||= gone.description;
       continue;
@@ -113,7 +126,9 @@ async function moveDraft(situation: Situation): Promise<CurrentChange | undefine
     if (nearest) parents.push(nearest);
   }
   const draft = newDraft(unique(parents), description);
-  return { ...draft, name: current.name, prefix: current.prefix };
+  const isPushed = current.parents.some((parent) => parent.change === pushed && isMoved(parent));
+  const { name, prefix } = current;
+  return { current: { ...draft, name, prefix }, how: isPushed ? "keep" : "switch" };
 }
 
 /** Tells whether it was the version at hand that the change was moved away from. */

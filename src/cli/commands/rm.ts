@@ -1,6 +1,7 @@
 import { newDraft } from "#client/change.ts";
 import { isDraft } from "#client/revision.ts";
 import { moveOnto } from "#client/switch.ts";
+import { recordDeparture } from "#client/undo-destination.ts";
 import type { Change } from "#gen/pogo/v1/common.ts";
 import { changeJson, changeLine, shortName } from "../change-view.ts";
 import { command } from "../command.ts";
@@ -57,7 +58,11 @@ async function leaveRemoved(session: EditSession, removed: Change): Promise<void
   const { remote, current } = session;
   const names = removed.parents.map(({ change, version }) => `${change}@${version}`);
   const parents = await Promise.all(names.map((name) => remote.getChange(name)));
-  await moveOnto(session, newDraft(parents, current.description));
+  const draft = newDraft(parents, current.description);
+  await moveOnto(session, draft);
+  // An undo of the removal leads back.
+  const departure = { number: 0, name: draft.name, how: "kept", current } as const;
+  recordDeparture(session.workspace.state, departure);
 }
 
 /** One that stands on it, or above it, loses what it did as well. */
