@@ -48,8 +48,8 @@ export function fromConflict(name: string, { sides, bases }: Conflict): Entry | 
 
 /** The conflict that is left when the change from `base` to `theirs` is made to `ours`. */
 export function addConflicts(base: Conflict, ours: Conflict, theirs: Conflict): Conflict {
-  if (equalConflicts(ours, theirs) || equalConflicts(base, theirs)) return ours;
-  if (equalConflicts(base, ours)) return theirs;
+  if (haveSameTerms(ours, theirs) || haveSameTerms(base, theirs)) return ours;
+  if (haveSameTerms(base, ours)) return theirs;
   return simplifyConflict({
     sides: [...ours.sides, ...base.bases, ...theirs.sides],
     bases: [...ours.bases, ...base.sides, ...theirs.bases],
@@ -107,6 +107,22 @@ export function equalConflicts(a: Conflict, b: Conflict): boolean {
     return x.length === y.length && x.every((term, index) => equalTerms(term, y[index]));
   };
   return isEqual(a.sides, b.sides) && isEqual(a.bases, b.bases);
+}
+
+/** Tells whether two conflicts are one: in which order their terms came about says nothing. */
+function haveSameTerms(a: Conflict, b: Conflict): boolean {
+  const isSame = (x: Conflict["sides"], y: Conflict["sides"]) => {
+    const left = [...y];
+    return (
+      x.length === y.length &&
+      x.every((term) => {
+        const index = left.findIndex((other) => equalTerms(term, other));
+        if (index >= 0) left.splice(index, 1);
+        return index >= 0;
+      })
+    );
+  };
+  return isSame(a.sides, b.sides) && isSame(a.bases, b.bases);
 }
 
 /** Bytes that a term takes up in a tree's encoding, at most. */

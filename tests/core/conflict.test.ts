@@ -45,6 +45,15 @@ test("a change that several sides made alike counts once", () => {
   expect(simplifyConflict({ sides: [a, a, a], bases: [b, c] })).toEqual({ sides: [a], bases: [] });
 });
 
+test("conflicts that differ in the order of their terms are the same change", () => {
+  const ours = { sides: [a, b, undefined], bases: [c, d] };
+  const theirs = { sides: [undefined, a, b], bases: [d, c] };
+  const base = toConflict(fromConflict("x", { sides: [file("base")], bases: [] }));
+  expect(addConflicts(base, ours, theirs)).toEqual(ours);
+  expect(addConflicts(theirs, base, ours)).toEqual(base);
+  expect(addConflicts(theirs, ours, base)).toEqual(base);
+});
+
 test("a term that stood elsewhere equals none that stands here", () => {
   const moved = { sides: [a, undefined], bases: [file("a", "old/path")] };
   expect(simplifyConflict(moved)).toEqual(moved);

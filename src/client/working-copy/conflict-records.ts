@@ -48,8 +48,20 @@ export function baseConflicts(state: State): Map<string, ConflictRecord> {
     "select record from conflicts where is_next = 0",
   );
   const rows = state.guard(() => query.all());
-  const records = rows.map(({ record }) => decodeHashes(JSON.parse(record)) as ConflictRecord);
+  const records = rows.map(({ record }) => readRecord(record));
   return new Map(records.map((record) => [record.path, record]));
+}
+
+/** Reads a record; a side that is absent was written as null. */
+function readRecord(text: string): ConflictRecord {
+  const record = decodeHashes(JSON.parse(text)) as ConflictRecord;
+  const { sides, bases } = record.entry;
+  const entry = {
+    ...record.entry,
+    sides: sides.map((side) => side ?? undefined),
+    bases: bases.map((base) => base ?? undefined),
+  };
+  return { ...record, entry };
 }
 
 /** Writes down how conflicts will stand once the operation under way has ended. */

@@ -3,10 +3,18 @@ import { rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { equalHashes, hashKey, sha256 } from "#core/hash.ts";
 import { encodeObject } from "#core/object.ts";
-import { encodeTree, treeHash, type ConflictEntry, type FileEntry } from "#core/tree.ts";
+import {
+  encodeTree,
+  equalEntries,
+  treeHash,
+  type ConflictEntry,
+  type FileEntry,
+} from "#core/tree.ts";
 import type { TreeSource } from "#client/state-directories.ts";
 import { checkout, recover } from "#client/working-copy/checkout.ts";
 import {
+  baseConflicts,
+  promoteConflicts,
   saveNextConflicts,
   withConflictObjects,
   type RenderedConflicts,
@@ -141,4 +149,17 @@ test("a text that was edited and has markers yet is neither a conflict nor resol
   expect(scan(workspace)).toMatchObject({ conflicted: ["f", "g"], unfinished: ["f"] });
   writeFileSync(join(root, "f"), "<<<<<<<< a longer one\n");
   expect(scan(workspace)).toMatchObject({ conflicted: ["g"], unfinished: [] });
+});
+
+test("a conflict with an absent side is read as it was written", () => {
+  using temporary = temporaryWorkspace();
+  const { state } = temporary.workspace;
+  const { sides, bases } = conflictOf("f", "ours", "old", "");
+  const entry: ConflictEntry = { kind: "conflict", name: "f", sides: [sides[0], undefined], bases };
+  const record = { path: "f", entry, names: ["a", "b"], files: [], standIns: [] };
+  saveNextConflicts(state, { records: new Map([["f", record]]), objects: new Map() });
+  promoteConflicts(state);
+  const read = baseConflicts(state).get("f");
+  expect(read).toStrictEqual(record);
+  expect(equalEntries(read!.entry, entry)).toBe(true);
 });
