@@ -99,6 +99,16 @@ create table objects (
   created_at timestamptz(3) not null default now()
 );
 
+-- Keys that objects are encrypted with, each wrapped with one of the operator's, who alone has those:
+-- their ids are here, and the salt that a passphrase needs. Without a row nothing is encrypted.
+create table object_keys (
+  number integer primary key,
+  key_id text collate "C" not null,
+  salt bytea not null,
+  wrapped bytea not null,
+  wrapped_at timestamptz(3) not null default now()
+);
+
 -- Objects whose bytes the store did not have when it was asked for them, or not as they were. Who
 -- has the contents is asked to send them again; the row goes when they are durable once more.
 create table damaged_objects (

@@ -172,6 +172,9 @@ const program: Program = {
         description: "look after a server",
         commands: {
           audit: { load: () => import("#cli/commands/admin/audit.ts").then((m) => m.adminAudit) },
+          rebalance: {
+            load: () => import("#cli/commands/admin/rebalance.ts").then((m) => m.adminRebalance),
+          },
         },
       },
       serve: { load: () => import("#cli/commands/serve.ts").then((m) => m.serve) },

@@ -8,9 +8,9 @@ import { AuditServiceService } from "#gen/pogo/v1/audit.ts";
 import { AuthServiceService } from "#gen/pogo/v1/auth.ts";
 import { BookmarkServiceService } from "#gen/pogo/v1/bookmark.ts";
 import { ChangeServiceService } from "#gen/pogo/v1/change.ts";
+import { HistoryServiceService } from "#gen/pogo/v1/history.ts";
 import { GroupServiceService } from "#gen/pogo/v1/group.ts";
 import { MemberServiceService } from "#gen/pogo/v1/member.ts";
-import { HistoryServiceService } from "#gen/pogo/v1/history.ts";
 import { MergeServiceService } from "#gen/pogo/v1/merge.ts";
 import { OperationServiceService } from "#gen/pogo/v1/operation.ts";
 import { PullServiceService } from "#gen/pogo/v1/pull.ts";
@@ -18,6 +18,7 @@ import { PushServiceService } from "#gen/pogo/v1/push.ts";
 import { QueryServiceService } from "#gen/pogo/v1/query.ts";
 import { RepositoryServiceService } from "#gen/pogo/v1/repository.ts";
 import { RuleServiceService } from "#gen/pogo/v1/rule.ts";
+import { StorageServiceService } from "#gen/pogo/v1/storage.ts";
 import { UserServiceService } from "#gen/pogo/v1/user.ts";
 import { listen, type Service } from "#rpc/listen.ts";
 import { handlers, type CallObserver } from "#rpc/serve.ts";
@@ -25,14 +26,15 @@ import { ensureRoot, rootTokenLengthMin } from "./auth.ts";
 import { checkDatabaseUrl, connect, translateDatabaseError, type Sql } from "./db/connect.ts";
 import { migrate } from "./db/migrate.ts";
 import { noteDamaged } from "./db/objects.ts";
+import { openDataKeys } from "./object-keys.ts";
 import { auditService } from "./services/audit.ts";
 import { authService } from "./services/auth.ts";
 import { bookmarkService } from "./services/bookmark.ts";
-import { authenticated, type Parts } from "./services/calls.ts";
+import { authenticated } from "./services/calls.ts";
 import { changeService } from "./services/change.ts";
+import { historyService } from "./services/history-editing.ts";
 import { groupService } from "./services/group.ts";
 import { memberService } from "./services/member.ts";
-import { historyService } from "./services/history-editing.ts";
 import { mergeService } from "./services/merge.ts";
 import { operationService } from "./services/operation.ts";
 import { pullService } from "./services/pull.ts";
@@ -40,10 +42,16 @@ import { pushService } from "./services/push.ts";
 import { queryService } from "./services/query.ts";
 import { repositoryService } from "./services/repository.ts";
 import { ruleService } from "./services/rule.ts";
+import { storageService, type StorageParts } from "./services/storage.ts";
 import { userService } from "./services/user.ts";
-import { openDiskStore } from "./store/disk.ts";
+import {
+  directoriesOf,
+  parseLocation,
+  type Environment,
+  type StoreLocation,
+} from "./store/location.ts";
+import { openStore, type OpenedStore } from "./store/open.ts";
 import { reportingStore } from "./store/reporting.ts";
-import type { ObjectStore } from "./store/store.ts";
 import { webListener } from "./web.ts";
 
 export type ServerOptions = {
@@ -52,8 +60,14 @@ export type ServerOptions = {
   /** `HOST:PORT`; port 0 is any free one. */
   listen: string;
   databaseUrl?: string | undefined;
-  /** Directory of the objects. */
+  /** Where the objects are: a directory, several, or s3://BUCKET/PREFIX. */
   objects?: string | undefined;
+  /** Variables that say how to reach a bucket. */
+  environment?: Environment;
+  /** Bytes of a bucket's objects that are kept in the data directory as well. */
+  cacheBytesMax?: number | undefined;
+  /** Keys that objects are encrypted with: see object-keys.ts. */
+  keys?: string | undefined;
   /** Token of the user root; else one is made up at the first start. */
   rootToken?: string | undefined;
   /** Allows to listen without encryption where others than this machine can connect. */
@@ -72,11 +86,12 @@ export type RunningServer = {
   close(): Promise<void>;
 };
 
-type Configuration = ServerOptions & { host: string; port: number; objectsDirectory: string };
+type Configuration = ServerOptions & { host: string; port: number; location: StoreLocation };
 
 // As long as a container runtime waits before it kills.
 const drainMs = 8000;
 const databaseCloseSeconds = 5;
+const cacheBytesUnlessSaid = 4 * 1024 ** 3;
 const loopback = /^(localhost|127(\.\d{1,3}){3}|::1)$/;
 
 /** Starts a server. Nothing is created unless the whole configuration makes sense. */
@@ -85,10 +100,11 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   await using opening = new AsyncDisposableStack();
   const sql = await openDatabase(configuration, opening);
   await prepareDatabase(sql);
-  const store = opening.use(await openStore(configuration, sql));
+  const { store, volumes } = await openObjects(configuration, sql);
+  opening.use(store);
   const root = await ensureRoot(sql, options.rootToken);
   const { host, port, observe = () => {} } = configuration;
-  const services = openServices({ sql, store }, observe);
+  const services = openServices({ sql, store, volumes }, observe);
   const listener = await listen({ host, port, services, http: webListener({ sql }) });
   opening.defer(() => listener.close(drainMs));
   const parts = opening.move();
@@ -117,14 +133,13 @@ function readConfiguration(options: ServerOptions): Configuration {
   if (rootToken !== undefined && rootToken.length < rootTokenLengthMin) {
     throw new PogoError("usage", `the root token is shorter than ${rootTokenLengthMin} characters`);
   }
-  if (objects !== undefined && /^[a-z][a-z0-9+.-]+:\/\//i.test(objects)) {
-    throw new PogoError("usage", `objects cannot be kept in ${objects}`, {
-      hint: "name a directory: --objects DIR",
-    });
-  }
-  const objectsDirectory = resolve(objects ?? join(dataDirectory, "objects"));
-  for (const directory of [resolve(dataDirectory), objectsDirectory]) checkDirectory(directory);
-  return { ...options, host, port, objectsDirectory };
+  const location: StoreLocation =
+    objects === undefined
+      ? { kind: "disk", directory: resolve(dataDirectory, "objects") }
+      : parseLocation(objects, options.environment ?? {}, { allowInsecure });
+  const directories = [resolve(dataDirectory), ...directoriesOf(location)];
+  for (const directory of directories) checkDirectory(directory);
+  return { ...options, host, port, location };
 }
 
 function readAddress(text: string): { host: string; port: number } {
@@ -155,10 +170,16 @@ async function openDatabase(
 }
 
 /** Opens the objects. What is found damaged is noted, so that who has it is asked for it again. */
-async function openStore({ objectsDirectory }: Configuration, sql: Sql): Promise<ObjectStore> {
+async function openObjects(configuration: Configuration, sql: Sql): Promise<OpenedStore> {
+  const { location, dataDirectory, cacheBytesMax = cacheBytesUnlessSaid, keys } = configuration;
+  const cache = {
+    directory: join(resolve(dataDirectory), "object-cache"),
+    bytesMax: cacheBytesMax,
+  };
+  const opened = await openStore({ location, cache, keys: await openDataKeys(sql, keys) });
   // Whoever reads it is told in any case, and whoever reads it next notes it.
   const note = (hash: Hash) => noteDamaged(sql, hash).catch(() => {});
-  return reportingStore(await openDiskStore(objectsDirectory), note);
+  return { ...opened, store: reportingStore(opened.store, note) };
 }
 
 function closing(sql: Sql, opening: AsyncDisposableStack): Sql {
@@ -174,7 +195,7 @@ async function prepareDatabase(sql: Sql): Promise<void> {
   }
 }
 
-function openServices(parts: Parts, observe: CallObserver): Service[] {
+function openServices(parts: StorageParts, observe: CallObserver): Service[] {
   const calls = authenticated(parts, handlers(observe));
   return [
     { definition: AuthServiceService, implementation: authService(parts, calls) },
@@ -183,6 +204,7 @@ function openServices(parts: Parts, observe: CallObserver): Service[] {
     { definition: AuditServiceService, implementation: auditService(parts, calls) },
     { definition: RuleServiceService, implementation: ruleService(parts, calls) },
     { definition: MemberServiceService, implementation: memberService(parts, calls) },
+    { definition: StorageServiceService, implementation: storageService(parts, calls) },
     { definition: RepositoryServiceService, implementation: repositoryService(parts, calls) },
     { definition: PushServiceService, implementation: pushService(parts, calls) },
     { definition: PullServiceService, implementation: pullService(parts, calls) },

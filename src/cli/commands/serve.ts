@@ -1,6 +1,8 @@
+import { readFile } from "node:fs/promises";
 import { homedir } from "node:os";
 import { join, resolve } from "node:path";
 
+import { PogoError } from "#core/errors.ts";
 import { startServer } from "#server/server.ts";
 import type { FinishedCall } from "#rpc/serve.ts";
 import { command } from "../command.ts";
@@ -30,7 +32,21 @@ export const serve = command({
       valueHint: "URL",
       description: "a PostgreSQL instead of the embedded one; also DATABASE_URL",
     },
-    objects: { type: "string", valueHint: "DIR", description: "objects, if not below --data" },
+    objects: {
+      type: "string",
+      valueHint: "WHERE",
+      description: "objects, if not below --data: DIR, several as DIR,DIR, or s3://BUCKET/PREFIX",
+    },
+    cache: {
+      type: "string",
+      valueHint: "SIZE",
+      description: "how much of a bucket to keep below --data as well; 4G unless said otherwise",
+    },
+    keys: {
+      type: "string",
+      valueHint: "FILE",
+      description: "keys that objects are encrypted with, the newest first; also POGO_KEYS",
+    },
     insecureHttp: {
       type: "boolean",
       description: "listen without TLS where others than this machine can connect",
@@ -45,21 +61,42 @@ export const serve = command({
       listen: args.listen ?? defaultListen,
       databaseUrl: args.database ?? (environment["DATABASE_URL"] || undefined),
       objects: args.objects,
+      environment,
+      cacheBytesMax: args.cache === undefined ? undefined : readSize(args.cache),
+      keys: await readKeys(
+        args.keys === undefined ? undefined : resolve(cwd, args.keys),
+        environment,
+      ),
       rootToken: environment["POGO_ROOT_TOKEN"] || undefined,
       allowInsecure: args.insecureHttp ?? false,
       observe: (call) => observe(context, call),
     });
-    if (server.rootToken !== undefined) {
-      context.print({ rootToken: server.rootToken }, `token of root: ${server.rootToken}`);
-    }
     context.print({ url: server.url }, `listening on ${server.url}`);
     await stopped;
     await server.close();
   },
 });
 
-function defaultData(environment: Environment): string {
-  return join(environment["XDG_DATA_HOME"] || join(homedir(), ".local", "share"), "pogo");
+/** Reads a number of bytes: 500M, 4G, 1.5T. */
+function readSize(text: string): number {
+  const match = /^(\d+(?:\.\d+)?)([kMGT]?)B?$/i.exec(text);
+  const power = ["", "k", "m", "g", "t"].indexOf(match?.[2]?.toLowerCase() ?? "");
+  if (match) return Math.round(Number(match[1]) * 1024 ** power);
+  throw new PogoError("usage", `${JSON.stringify(text)} is not a size`, {
+    hint: "write it as 500M or 4G; 0 is none",
+  });
+}
+
+async function readKeys(
+  path: string | undefined,
+  environment: Environment,
+): Promise<string | undefined> {
+  if (path === undefined) return environment["POGO_KEYS"] || undefined;
+  try {
+    return await readFile(path, "utf8");
+  } catch (cause) {
+    throw new PogoError("usage", `the keys in ${path} cannot be read`, { cause });
+  }
 }
 
 function aborted(signal: AbortSignal): Promise<void> {

@@ -41,6 +41,8 @@ const calls: Record<string, Need> = {
 
   "AuditService/ListAuditEvents": "root",
 
+  "StorageService/Rebalance": "root",
+
   "RepositoryService/CreateRepository": "account",
   "RepositoryService/GetRepository": "read",
   // Lists what the caller may read.

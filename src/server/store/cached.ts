@@ -13,7 +13,7 @@ const entriesMax = 200_000;
 // One that is larger would push out too many others.
 const shareMax = 1 / 8;
 
-/** Puts a cache before a store. What is in the cache was in the store, and is allowed to be lost. */
+/** Puts a cache before a store. What is in the cache was in the store, and may be lost. */
 export async function openCachedStore(
   remote: ObjectStore,
   options: CacheOptions,

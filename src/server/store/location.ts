@@ -12,7 +12,7 @@ export type S3Location = {
   prefix: string;
   /** URL of the service; Amazon's if there is none. */
   endpoint: string | undefined;
-  region: string | undefined;
+  region: string;
   accessKeyId: string;
   secretAccessKey: string;
   sessionToken: string | undefined;
@@ -47,6 +47,12 @@ export function parseLocation(
   throw new PogoError("usage", `a volume is named twice in ${text}`);
 }
 
+/** The directories of this machine that a place consists of. */
+export function directoriesOf(location: StoreLocation): string[] {
+  if (location.kind === "volumes") return location.directories;
+  return location.kind === "disk" ? [location.directory] : [];
+}
+
 function parseS3(text: string, environment: Environment, allowInsecure: boolean): S3Location {
   const match = /^s3:\/\/([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])(?:\/+([^?#]*))?$/i.exec(text);
   const bucket = match?.[1];
@@ -71,7 +77,7 @@ function parseS3(text: string, environment: Environment, allowInsecure: boolean)
     bucket,
     prefix: path === "" ? "" : `${path}/`,
     endpoint: endpoint?.replace(/\/+$/, ""),
-    region: first("S3_REGION", "AWS_REGION", "AWS_DEFAULT_REGION"),
+    region: first("S3_REGION", "AWS_REGION", "AWS_DEFAULT_REGION") ?? "us-east-1",
     accessKeyId,
     secretAccessKey,
     sessionToken: first("S3_SESSION_TOKEN", "AWS_SESSION_TOKEN"),

@@ -47,10 +47,10 @@ export function s3Client(location: S3Location): S3Client {
     accessKeyId,
     secretAccessKey,
     bucket,
+    region,
     retry: 0,
     virtualHostedStyle: isVirtualHosted,
     ...(sessionToken !== undefined && { sessionToken }),
-    ...(region !== undefined && { region }),
     ...(endpoint !== undefined && {
       endpoint: isVirtualHosted ? endpoint.replace("://", `://${bucket}.`) : endpoint,
     }),

@@ -37,7 +37,7 @@ export async function openVolumes(directories: readonly string[]): Promise<Volum
 class Volumes implements VolumesStore {
   readonly #volumes: readonly Volume[];
 
-  constructor(volumes: readonly Volume[]) {
+  constructor(volumes: Volume[]) {
     this.#volumes = volumes;
   }
 

@@ -1,0 +1,23 @@
+import { PogoError } from "#core/errors.ts";
+import type { RebalanceResponse, StorageServiceServer } from "#gen/pogo/v1/storage.ts";
+import type { VolumesStore } from "../store/volumes.ts";
+import type { CallHandlers, Parts } from "./calls.ts";
+
+export type StorageParts = Parts & { volumes: VolumesStore | undefined };
+
+/** Makes the service. */
+export function storageService(
+  parts: StorageParts,
+  { serverStream }: CallHandlers,
+): StorageServiceServer {
+  return { rebalance: serverStream(() => rebalance(parts)) };
+}
+
+async function* rebalance({ volumes }: StorageParts): AsyncGenerator<RebalanceResponse> {
+  if (!volumes) {
+    throw new PogoError("usage", "the objects are not on several volumes", {
+      hint: "pogo serve --objects DIR,DIR",
+    });
+  }
+  yield* volumes.rebalance();
+}
