@@ -90,3 +90,16 @@ export async function findOperation(
     where repository_id = ${repositoryId} and request_id = ${requestId}`;
   return row;
 }
+
+/** Tells whether a request has been done in a repository, by the repository's name. */
+export async function isRequestDone(
+  sql: Queries,
+  repository: string,
+  requestId: Uint8Array,
+): Promise<boolean> {
+  const [row] = await sql`
+    select 1 from repositories r
+    join operations o on o.repository_id = r.repository_id and o.request_id = ${requestId}
+    where r.name = ${repository}`;
+  return row !== undefined;
+}

@@ -2,6 +2,7 @@ import type { Call, Handlers } from "#rpc/serve.ts";
 import { openRefusals } from "../access/audit.ts";
 import { admit, authenticate, type Caller } from "../auth.ts";
 import { translateDatabaseError, type Sql } from "../db/connect.ts";
+import { isRequestDone } from "../db/operations.ts";
 import type { ObjectStore } from "../store/store.ts";
 
 const checkedAgainMs = 5000;
@@ -47,13 +48,27 @@ export function authenticated({ sql }: Parts, handlers: Handlers) {
     };
   }
 
+  async function wasDone(request: unknown): Promise<boolean> {
+    const { repository, requestId } = request as { repository?: unknown; requestId?: unknown };
+    if (typeof repository !== "string" || !(requestId instanceof Uint8Array)) return false;
+    return await isRequestDone(sql, repository, requestId).catch(() => false);
+  }
+
   function unary<Request, Response>(
     handle: (request: Request, caller: Caller | undefined, call: Call) => Promise<Response>,
   ) {
     return handlers.unary(async (request: Request, call) => {
       const begun = begin(call, request);
       try {
-        return await handle(request, await begun.admit(), call);
+        const caller = await begun.admit();
+        try {
+          return await handle(request, caller, call);
+        } catch (error) {
+          // Sent twice, as after a connection was lost: the other one of the two has done it, and
+          // that is why this one failed. Now it is recognised, and answered like the other.
+          if (!(await wasDone(request))) throw error;
+          return await handle(request, caller, call);
+        }
       } catch (error) {
         throw await begun.failed(error);
       }

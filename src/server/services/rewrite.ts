@@ -78,7 +78,9 @@ export async function rewriteHistory(
     const recalled = await recallRewriting(sql, request);
     if (recalled) return recalled;
     const prepared = await prepareRewriting(parts, repository, draw);
-    if (isNothing(prepared)) return { changes: [], bookmarks: [] };
+    // The same request, sent twice, may have done it just now.
+    const isDone = isNothing(prepared);
+    if (isDone) return (await recallRewriting(sql, request)) ?? { changes: [], bookmarks: [] };
     const isWritten = await transaction(sql, async (tx) => {
       if (!(await lockAsPlanned(tx, repositoryId, prepared))) return false;
       const mutation = openMutation(tx, repositoryId);

@@ -118,7 +118,8 @@ async function sync(parts: Parts, target: Target): Promise<Answer> {
     if (recalled) return recalled;
     const decision = await deciding;
     const found = settled(decision);
-    if (found) return found;
+    // The same request, sent twice, may have done it just now.
+    if (found) return (await recallSync(sql, target)) ?? found;
     const joined = await prepare(parts, target, decision);
     if (request.dryRun) return answerOf(decision, joined, decision.change.versionId);
     const answer = await transaction(sql, (tx) => write(tx, target, decision, joined));
