@@ -116,6 +116,13 @@ test("a removed change takes its edits with it, and nothing else", async () => {
   expect(await copy.json("status")).toMatchObject({ clean: true });
 });
 
+test("a draft far above a removed change loses its edits too", async () => {
+  const copy = await stack("one", "two", "three");
+  await copy.ok("rm", "two");
+  expect(readFiles(copy.root)).toEqual({ one: "one\n", three: "three\n" });
+  expect(await copy.json("status")).toMatchObject({ clean: true, change: { draft: true } });
+});
+
 test("edits are squashed into the parent, and into any other change", async () => {
   const copy = await stack("base", "one", "two");
   copy.write({ one: "one, better\n", fresh: "fresh\n" });

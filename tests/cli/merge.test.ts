@@ -166,6 +166,36 @@ test("sync creates the bookmark, follows it, merges, and says when there is noth
   expect(await one.ok("sync")).toBe("already in sync with main\n");
 });
 
+test("what was committed is brought in, and the draft stays on top", async () => {
+  const one = await ann.init({ f: "f" });
+  const first = await one.json("commit", "-m", "first");
+  expect(await one.json("sync")).toMatchObject({ outcome: "created", name: first["change"] });
+  const two = await ann.clone(one.repository);
+  one.write({ a: "a" });
+  const second = await one.json("commit", "-m", "second");
+  expect(await one.json("sync")).toMatchObject({
+    outcome: "fast-forwarded",
+    name: second["change"],
+  });
+  expect(await one.json("status")).toMatchObject({ clean: true, change: { draft: true } });
+  two.write({ b: "b" });
+  await two.ok("commit", "-m", "apart");
+  const merged = await two.json("sync");
+  expect(merged).toMatchObject({ outcome: "merged", bookmarks: ["main"] });
+  const { change } = (await two.json("status")) as { change: Record<string, unknown> };
+  expect(change).toMatchObject({ draft: true, parents: [merged["name"]] });
+  expect(readFiles(two.root)).toEqual({ a: "a", b: "b", f: "f" });
+  expect(await two.ok("sync")).toBe("already in sync with main\n");
+});
+
+test("a copy of an empty repository catches up", async () => {
+  const one = await ann.init({ f: "f" });
+  const two = await ann.clone(one.repository);
+  await one.ok("sync");
+  expect(await two.json("sync")).toMatchObject({ outcome: "behind" });
+  expect(readFiles(two.root)).toEqual({ f: "f" });
+});
+
 test("a sync that conflicts goes on once it is resolved", async () => {
   const one = await ann.init({ f: "old\n" });
   await one.ok("sync");

@@ -1,11 +1,9 @@
 import { newDraft } from "#client/change.ts";
-import { isDraft } from "#client/revision.ts";
 import { moveOnto } from "#client/switch.ts";
 import { recordDeparture } from "#client/undo-destination.ts";
 import type { Change } from "#gen/pogo/v1/common.ts";
 import { changeJson, changeLine, shortName } from "../change-view.ts";
 import { command } from "../command.ts";
-import type { Context } from "../context.ts";
 import { openEditSession, type EditSession } from "../edit-session.ts";
 import { publish, pushedBefore } from "../push-view.ts";
 import { followRewriting } from "../rewriting-session.ts";
@@ -30,7 +28,7 @@ export const rm = command({
       : pushedBefore(await publish(session, context), session.current);
     const { change, rewriting } = await session.remote.removeChange(target.name);
     if (isOwn) await leaveRemoved(session, target);
-    else await followRemoval(session, context, target);
+    else await followRewriting(session, context);
     const value = {
       removed: change && changeJson(change),
       ...rewritingJson(rewriting!),
@@ -63,15 +61,4 @@ async function leaveRemoved(session: EditSession, removed: Change): Promise<void
   // An undo of the removal leads back.
   const departure = { number: 0, name: draft.name, how: "kept", current } as const;
   recordDeparture(session.workspace.state, departure);
-}
-
-/** One that stands on it, or above it, loses what it did as well. */
-async function followRemoval(
-  session: EditSession,
-  context: Context,
-  { name }: Change,
-): Promise<void> {
-  const { current } = session;
-  const isConcerned = !isDraft(current) || current.parents.some(({ change }) => change === name);
-  if (isConcerned) await followRewriting(session, context);
 }

@@ -1,8 +1,10 @@
 import { newDraft, publishedChange } from "#client/change.ts";
 import { syncBookmark, type SyncResult } from "#client/merge.ts";
 import { isDraft } from "#client/revision.ts";
+import type { CurrentChange } from "#client/state.ts";
 import { PogoError } from "#core/errors.ts";
 import { scan } from "#client/working-copy/scan.ts";
+import type { Change } from "#gen/pogo/v1/common.ts";
 import { changeJson, count, shortName, subject } from "../change-view.ts";
 import { command } from "../command.ts";
 import type { Context } from "../context.ts";
@@ -41,16 +43,37 @@ export const sync = command({
     const rebase = args.rebase === true;
     if (args.dryRun) return await foresee(session, context, trunk, rebase);
     const pushed = pushedBefore(await publish(session, context), session.current);
-    if (isDraft(session.current)) return await followTrunk(session, context, trunk);
-    const { remote, current } = session;
-    const result = await syncBookmark(remote, trunk, current.name, args.message ?? "", { rebase });
+    const { current } = session;
+    const result = await syncCurrent(session, trunk, args.message ?? "", { rebase });
     const { outcome, change, conflicts, rebased } = result;
-    await changeTo(session, context, publishedChange(change));
+    // A draft that holds nothing stays one; conflicts are resolved where they are.
+    const isAbove = isDraft(current) && outcome !== "conflicted";
+    const target = isAbove ? draftAbove(current, change) : publishedChange(change);
+    await changeTo(session, context, target);
     if (outcome === "conflicted") throw unresolved(trunk, conflicts, rebase);
     const value = { outcome, ...changeJson(change), rebased, pushed: pushed.value };
     context.report(value, (style) => pushed.text(style) + describe(trunk, result, style));
   },
 });
+
+/** Brings in the working copy's change; of a draft that holds nothing yet, what it stands on. */
+async function syncCurrent(
+  { remote, current }: EditSession,
+  trunk: string,
+  description: string,
+  options: { rebase: boolean; dryRun?: boolean },
+): Promise<SyncResult> {
+  const name = isDraft(current) ? current.parents[0]?.change : current.name;
+  if (name !== undefined) return await syncBookmark(remote, trunk, name, description, options);
+  const change = await remote.getChange(trunk);
+  return { outcome: "behind", change, conflicts: [], rebased: 0 };
+}
+
+/** The draft, on top of what came of the sync. */
+function draftAbove(current: CurrentChange, parent: Change): CurrentChange {
+  const { name, prefix } = current;
+  return { ...newDraft([parent], current.description), name, prefix };
+}
 
 /** Says what a sync of what is published would do. */
 async function foresee(
@@ -59,15 +82,9 @@ async function foresee(
   trunk: string,
   rebase: boolean,
 ): Promise<void> {
-  const { workspace, remote, current } = session;
+  const { workspace } = session;
   const unpublished = scan(workspace).differences.length;
-  const name = isDraft(current) ? current.parents[0]?.change : current.name;
-  if (name === undefined) {
-    throw new PogoError("usage", "the draft in this working copy is not published yet", {
-      hint: "pogo push, or pogo sync, which pushes first",
-    });
-  }
-  const result = await syncBookmark(remote, trunk, name, "", { rebase, dryRun: true });
+  const result = await syncCurrent(session, trunk, "", { rebase, dryRun: true });
   const { outcome, change, conflicts, rebased } = result;
   const value = { dryRun: true, outcome, ...changeJson(change), rebased, conflicts, unpublished };
   context.print(value, (style) => {
@@ -105,21 +122,6 @@ function conflictPaths(conflicts: readonly string[], style: Style): string[] {
   const lines = shown.map((path) => fileLine({ path, status: "conflicted" }, style));
   if (conflicts.length > shown.length) lines.push(`  and ${conflicts.length - shown.length} more`);
   return lines;
-}
-
-/** A draft that holds nothing yet has nothing to bring: it starts again from the bookmark. */
-async function followTrunk(session: EditSession, context: Context, trunk: string): Promise<void> {
-  const { remote, current } = session;
-  const change = await remote.getChange(trunk);
-  const isThere = current.parents.some(({ change: name, version }) => {
-    return name === change.name && version === change.version;
-  });
-  if (!isThere) await changeTo(session, context, newDraft([change], current.description));
-  const value = { outcome: isThere ? "in-sync" : "behind", ...changeJson(change), pushed: null };
-  context.report(value, (style) => {
-    const name = `${shortName(change, style)} ${subject(change.description, style)}`;
-    return isThere ? `already in sync with ${trunk}` : `new draft on top of ${trunk}: ${name}`;
-  });
 }
 
 function unresolved(trunk: string, conflicts: readonly string[], rebase: boolean): PogoError {
