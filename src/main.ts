@@ -30,6 +30,7 @@ const program: Program = {
       sync: { load: () => import("#cli/commands/sync.ts").then((m) => m.sync) },
       resolve: { load: () => import("#cli/commands/resolve.ts").then((m) => m.resolve) },
       discard: { load: () => import("#cli/commands/discard.ts").then((m) => m.discard) },
+      restore: { load: () => import("#cli/commands/restore.ts").then((m) => m.restore) },
     },
     "Go back": {
       undo: { load: () => import("#cli/commands/undo.ts").then((m) => m.undo) },

@@ -8,6 +8,7 @@
 import { mkdirSync, renameSync, rmSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { assert } from "#core/errors.ts";
+import type { FileEntry } from "#core/tree.ts";
 import { equalHashes } from "#core/hash.ts";
 import type { State } from "../state.ts";
 import type { Workspace } from "../workspace.ts";
@@ -48,6 +49,11 @@ export type Discard = {
   directory: string;
 };
 
+/** A file that differs from what it is to be, and how. */
+export type Replaced = Pick<Difference, "path" | "status" | "before"> & {
+  after: Difference["after"] | FileEntry;
+};
+
 const discardsKept = 100;
 const keptDays = 30;
 const silent: CheckoutObserver = { add() {} };
@@ -60,11 +66,21 @@ export async function discard(
   isWanted: (path: string) => boolean,
   observer: CheckoutObserver = silent,
 ): Promise<{ discard: Discard; kept: string[] } | undefined> {
+  const { differences } = scan(parts.workspace);
+  const wanted = differences.filter(({ path }) => isWanted(path));
+  return await putBack(parts, wanted, observer);
+}
+
+/** Puts files back as they are `before`, in the base or elsewhere, and keeps what stands there. */
+export async function putBack(
+  parts: CheckoutParts,
+  differences: readonly Replaced[],
+  observer: CheckoutObserver = silent,
+): Promise<{ discard: Discard; kept: string[] } | undefined> {
+  if (differences.length === 0) return undefined;
   const { workspace } = parts;
   const { state } = workspace;
   assert(interruptedOperation(workspace) === undefined, "an interrupted operation is recovered");
-  const differences = scan(workspace).differences.filter(({ path }) => isWanted(path));
-  if (differences.length === 0) return undefined;
   const steps = planDiscard(workspace, differences);
   const discardId = (listDiscards(workspace)[0]?.id ?? 0) + 1;
   const { current } = state;
@@ -146,13 +162,13 @@ export function listDiscards(workspace: Workspace): Discard[] {
 }
 
 /** What a difference was; which files are kept tells the rest. */
-function describe({ path, status, before, after }: Difference): DiscardedFile {
+function describe({ path, status, before, after }: Replaced): DiscardedFile {
   const isFile = before?.kind === "file" && after?.kind === "file" && after.hash !== undefined;
   const isMode = isFile && equalHashes(before.hash, after.hash!);
   return { path, status, ...(isMode && { executable: after.executable }) };
 }
 
-function planDiscard({ root, state }: Workspace, differences: readonly Difference[]): Step[] {
+function planDiscard({ root, state }: Workspace, differences: readonly Replaced[]): Step[] {
   const conflicts = baseConflicts(state);
   const steps = differences.flatMap(({ path, before, after }): Omit<Step, "position">[] => {
     // A file of which only the mode differs is not displaced.
