@@ -54,18 +54,21 @@ export async function bookmarksOf(
   return rows.map((row) => row.name);
 }
 
-/** Names of the changes that bookmarks point at, by the bookmarks' names. */
+/** Names of the changes that bookmarks point at, by the bookmarks' names; locks them if asked. */
 export async function findBookmarkTargets(
   sql: Queries,
   repositoryId: number,
   names: readonly string[],
+  lock = false,
 ): Promise<Map<string, string>> {
+  if (names.length === 0) return new Map();
+  // In one order for everybody, so that nobody waits in a circle.
   const rows = await sql<{ name: string; changeName: string }[]>`
     select b.name, c.name as change_name
-    from unnest(${textArray(names)}::text[]) wanted (name)
-    cross join lateral (select * from bookmarks
-      where repository_id = ${repositoryId} and name = wanted.name limit 1) b
-    cross join lateral (select name from changes
-      where repository_id = ${repositoryId} and change_id = b.change_id limit 1) c`;
+    from bookmarks b
+    join changes c on c.repository_id = b.repository_id and c.change_id = b.change_id
+    where b.repository_id = ${repositoryId} and b.name = any(${textArray(names)}::text[])
+    order by b.name
+    ${lock ? sql`for update of b` : sql``}`;
   return new Map(rows.map(({ name, changeName }) => [name, changeName]));
 }

@@ -5,15 +5,18 @@
 import type { BookmarkEffect, ChangeEffect, ChangeState } from "#core/operation.ts";
 import type { Role } from "#core/role.ts";
 import type { VersionRow } from "./changes.ts";
-import type { Queries } from "./connect.ts";
+import { numberArray, type Queries } from "./connect.ts";
 import { appendOperation, type OperationDetails, type OperationKind } from "./operations.ts";
 import { checkProtection } from "./protection.ts";
 
 export type Mutation = {
   /** Makes a version the one that its change is at; the change is visible then. */
   moveChange(version: VersionRow): Promise<void>;
+  /** The same for very many changes at once. */
+  moveChanges(versions: readonly VersionRow[]): Promise<void>;
   hideChange(changeId: number): Promise<void>;
-  showChange(changeId: number): Promise<void>;
+  hideChanges(changeIds: readonly number[]): Promise<void>;
+  showChanges(changeIds: readonly number[]): Promise<void>;
   /** Creates a bookmark; says no when there is one of that name. */
   insertBookmark(name: string, changeId: number): Promise<boolean>;
   moveBookmark(name: string, changeId: number): Promise<void>;
@@ -51,15 +54,19 @@ export function openMutation(tx: Queries, repositoryId: number): Mutation {
     bookmarks.set(bookmark, { bookmark, before: first === undefined ? before : first, after });
   }
 
-  async function setHidden(changeId: number, hidden: boolean): Promise<void> {
-    const [moved] = await tx<MovedChange[]>`
+  async function setHidden(changeIds: readonly number[], hidden: boolean): Promise<void> {
+    if (changeIds.length === 0) return;
+    const moved = await tx<MovedChange[]>`
       update changes c set removed_at = ${hidden ? tx`now()` : null}
-      from changes old
-      join versions v on v.repository_id = old.repository_id and v.version_id = old.version_id
-      where old.repository_id = ${repositoryId} and old.change_id = ${changeId}
-        and c.repository_id = ${repositoryId} and c.change_id = ${changeId}
+      from unnest(${numberArray(changeIds)}::bigint[]) wanted (change_id)
+      cross join lateral (select * from changes
+        where repository_id = ${repositoryId} and change_id = wanted.change_id limit 1) old
+      cross join lateral (select number from versions
+        where repository_id = ${repositoryId} and version_id = old.version_id limit 1) v
+      where c.repository_id = ${repositoryId} and c.change_id = wanted.change_id
       returning c.name, v.number as number_before, old.removed_at is not null as was_hidden`;
-    noteChange(moved, { hidden });
+    if (moved.length !== changeIds.length) throw new Error("a change that is moved is gone");
+    for (const change of moved) noteChange(change, { hidden });
   }
 
   return {
@@ -76,8 +83,32 @@ export function openMutation(tx: Queries, repositoryId: number): Mutation {
         returning c.name, v.number as number_before, old.removed_at is not null as was_hidden`;
       noteChange(moved, { version: number, hidden: false });
     },
-    hideChange: (changeId) => setHidden(changeId, true),
-    showChange: (changeId) => setHidden(changeId, false),
+    async moveChanges(versions) {
+      if (versions.length === 0) return;
+      const numbers = new Map(versions.map(({ changeId, number }) => [changeId, number]));
+      const column = (key: "changeId" | "versionId" | "generation") =>
+        numberArray(versions.map((version) => version[key]));
+      const moved = await tx<(MovedChange & { changeId: number })[]>`
+        update changes c
+        set version_id = wanted.version_id, generation = wanted.generation, updated_at = now(),
+          removed_at = null
+        from unnest(${column("changeId")}::bigint[], ${column("versionId")}::bigint[],
+          ${column("generation")}::integer[]) wanted (change_id, version_id, generation)
+        cross join lateral (select * from changes
+          where repository_id = ${repositoryId} and change_id = wanted.change_id limit 1) old
+        cross join lateral (select number from versions
+          where repository_id = ${repositoryId} and version_id = old.version_id limit 1) v
+        where c.repository_id = ${repositoryId} and c.change_id = wanted.change_id
+        returning c.change_id, c.name, v.number as number_before,
+          old.removed_at is not null as was_hidden`;
+      if (moved.length !== versions.length) throw new Error("a change that is moved is gone");
+      for (const { changeId, ...change } of moved) {
+        noteChange(change, { version: numbers.get(changeId)!, hidden: false });
+      }
+    },
+    hideChange: (changeId) => setHidden([changeId], true),
+    hideChanges: (changeIds) => setHidden(changeIds, true),
+    showChanges: (changeIds) => setHidden(changeIds, false),
     async insertBookmark(name, changeId) {
       const [row] = await tx<{ changeName: string }[]>`
         insert into bookmarks (repository_id, name, change_id)

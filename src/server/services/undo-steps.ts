@@ -3,7 +3,7 @@
  * then looked at: what is not where the caller supposes is not moved.
  */
 import type { ChangeState, Effects } from "#core/operation.ts";
-import { findBookmark } from "../db/bookmarks.ts";
+import { findBookmarkTargets } from "../db/bookmarks.ts";
 import { findParentChanges, findPlaces, findVersions, type Place } from "../db/change-places.ts";
 import { lockChanges, type VersionRow } from "../db/changes.ts";
 import type { Queries } from "../db/connect.ts";
@@ -21,11 +21,11 @@ export type Applied =
   | { moves: ChangeMove[]; elsewhere?: never }
   | { elsewhere: { change: string } | { bookmark: string } };
 
+// As many statements as are under way at once on one connection.
+const batchCount = 100;
+
 type Target = { tx: Queries; repositoryId: number; mutation: Mutation };
 type Places = Map<string, Place>;
-
-// As many statements as are under way at once on one connection.
-const batchCount = 500;
 
 /** The steps that take back what an operation did; what it created is hidden. */
 export function reverseSteps({ changes, bookmarks }: Effects): Steps {
@@ -95,18 +95,13 @@ function isAt(place: Place | undefined, { version, hidden }: ChangeState): boole
 }
 
 async function moveChanges({ mutation }: Target, moves: readonly ChangeMove[]): Promise<void> {
-  for (let start = 0; start < moves.length; start += batchCount) {
-    const batch = moves.slice(start, start + batchCount);
-    await Promise.all(
-      batch.map(async ({ changeId, from, to, next }) => {
-        const isElsewhere = from.version !== to.version;
-        if (isElsewhere) await mutation.moveChange(next);
-        const hidden = isElsewhere ? false : from.hidden;
-        if (to.hidden && !hidden) await mutation.hideChange(changeId);
-        if (!to.hidden && hidden) await mutation.showChange(changeId);
-      }),
-    );
-  }
+  const moved = moves.filter(({ from, to }) => from.version !== to.version);
+  await mutation.moveChanges(moved.map(({ next }) => next));
+  // What has moved is visible.
+  const isHidden = ({ from, to }: ChangeMove) => from.version === to.version && from.hidden;
+  const idsOf = (found: readonly ChangeMove[]) => found.map(({ changeId }) => changeId);
+  await mutation.hideChanges(idsOf(moves.filter((move) => move.to.hidden && !isHidden(move))));
+  await mutation.showChanges(idsOf(moves.filter((move) => !move.to.hidden && isHidden(move))));
 }
 
 /** Moves bookmarks; returns the first that is not where its step begins. */
@@ -115,16 +110,19 @@ async function moveBookmarks(
   steps: readonly BookmarkStep[],
   places: Places,
 ): Promise<string | undefined> {
-  // In one order for everybody, so that nobody waits in a circle.
-  const sorted = steps.toSorted((a, b) => (a.bookmark < b.bookmark ? -1 : 1));
-  for (const { bookmark, from, to } of sorted) {
-    const now = await findBookmark(tx, repositoryId, bookmark, true);
-    if ((now?.changeName ?? null) !== from) return bookmark;
-    const changeId = to === null ? undefined : places.get(to)?.changeId;
-    if (to !== null && changeId === undefined) throw new Error(`${to} is gone`);
-    if (changeId === undefined) await mutation.deleteBookmark(bookmark);
-    else if (from !== null) await mutation.moveBookmark(bookmark, changeId);
-    else if (!(await mutation.insertBookmark(bookmark, changeId))) return bookmark;
+  const names = steps.map(({ bookmark }) => bookmark);
+  const now = await findBookmarkTargets(tx, repositoryId, names, true);
+  const moved = steps.find(({ bookmark, from }) => (now.get(bookmark) ?? null) !== from);
+  if (moved) return moved.bookmark;
+  const taken: string[] = [];
+  const move = async ({ bookmark, from, to }: BookmarkStep): Promise<void> => {
+    if (to === null) return await mutation.deleteBookmark(bookmark);
+    const { changeId } = places.get(to)!;
+    if (from !== null) await mutation.moveBookmark(bookmark, changeId);
+    else if (!(await mutation.insertBookmark(bookmark, changeId))) taken.push(bookmark);
+  };
+  for (let start = 0; start < steps.length; start += batchCount) {
+    await Promise.all(steps.slice(start, start + batchCount).map(move));
   }
-  return undefined;
+  return taken[0];
 }
