@@ -1,5 +1,3 @@
-import { ReadStream } from "node:tty";
-
 import { PogoError } from "#core/errors.ts";
 import { checkToken } from "#client/credentials.ts";
 import type { Context } from "./context.ts";
@@ -9,27 +7,52 @@ const inputBytesMax = 64 * 1024;
 
 /** Asks for a line on the terminal without showing it. */
 export async function askSecret(context: Context, question: string): Promise<string> {
-  const { signal } = context;
-  const terminal = new ReadStream(0);
-  terminal.setRawMode(true);
-  writeStderr(`${question}: `);
+  return await ask(context, `${question}: `, () => {});
+}
+
+/** Asks a question on the terminal that only "yes" says yes to. */
+export async function askYes(context: Context, question: string): Promise<boolean> {
+  return /^y(es)?$/i.test(await ask(context, `${question} (yes/no) `, writeStderr));
+}
+
+/** Asks for a line on the terminal. */
+export async function askLine(context: Context, question: string): Promise<string> {
+  return await ask(context, `${question} `, writeStderr);
+}
+
+async function ask(
+  { signal }: Context,
+  question: string,
+  show: (typed: string) => void,
+): Promise<string> {
+  // The process's own stream, which can be listened to again: one that is closed takes the
+  // terminal with it.
+  const terminal = process.stdin;
+  const { promise, resolve } = Promise.withResolvers<string>();
   let line = "";
-  try {
-    for await (const chunk of terminal) {
-      const text = String(chunk);
-      const end = text.search(/[\r\n\u0003\u0004]/);
-      for (const character of end < 0 ? text : text.slice(0, end)) {
-        if (character === "\x7f" || character === "\b") line = line.slice(0, -1);
-        else line += character;
-      }
-      if (end < 0) continue;
-      // In raw mode Ctrl-C is a character like any other.
-      if (text[end] === "\u0003") await interrupt(signal);
-      break;
+  const read = (chunk: Uint8Array) => {
+    const text = Buffer.from(chunk).toString();
+    const end = text.search(/[\r\n\u0003\u0004]/);
+    for (const character of end < 0 ? text : text.slice(0, end)) {
+      const isBack = character === "\x7f" || character === "\b";
+      if (isBack && line !== "") show("\b \b");
+      else if (!isBack) show(character);
+      line = isBack ? line.slice(0, -1) : line + character;
     }
+    if (end >= 0) resolve(text.charAt(end));
+  };
+  terminal.setRawMode(true);
+  writeStderr(question);
+  terminal.on("data", read);
+  terminal.resume();
+  terminal.once("end", () => resolve(""));
+  try {
+    // In raw mode Ctrl-C is a character like any other.
+    if ((await promise) === "\u0003") await interrupt(signal);
   } finally {
+    terminal.off("data", read);
+    terminal.pause();
     terminal.setRawMode(false);
-    terminal.destroy();
     writeStderr("\n");
   }
   signal.throwIfAborted();

@@ -10,11 +10,11 @@ export async function connectToServer(
   named: string | undefined,
 ): Promise<{ channel: Channel; server: string; source: Credentials["source"] } & Disposable> {
   const url = chooseServer(context, named);
-  const { token, allowInsecure, source } = await findToken({
+  const { token, allowInsecure, trust, source } = await findToken({
     server: url,
     environment: context.environment,
   });
-  const channel = openChannel({ url, token, allowInsecure });
+  const channel = openChannel({ url, token, allowInsecure, trust });
   return { channel, server: channel.url, source, [Symbol.dispose]: () => channel.close() };
 }
 

@@ -30,8 +30,9 @@ export async function connect(
   server: string,
   repository: string,
 ): Promise<{ remote: Remote; server: string } & Disposable> {
-  const { token, allowInsecure } = await findToken({ server, environment: context.environment });
-  const channel = openChannel({ url: server, token, allowInsecure });
+  const found = await findToken({ server, environment: context.environment });
+  const { token, allowInsecure, trust } = found;
+  const channel = openChannel({ url: server, token, allowInsecure, trust });
   const remote = openRemote(channel, repository, context.signal);
   return { remote, server: channel.url, [Symbol.dispose]: () => channel.close() };
 }

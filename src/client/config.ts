@@ -15,7 +15,9 @@ export type ServerEntry = {
   user: string;
   place: TokenPlace;
   /** The user said that this server may be spoken to without encryption. */
-  insecureHttp?: boolean;
+  insecureHttp?: boolean | undefined;
+  /** The certificate that the user said is the server's, in PEM. */
+  certificate?: string | undefined;
 };
 
 const privateFile = 0o600;

@@ -3,14 +3,16 @@
  * keyring or, only if that was asked for, a file. It is never printed and never in a command line,
  * and one place never stands in for another in silence.
  */
-import { statSync } from "node:fs";
+import { readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 
 import { PogoError } from "#core/errors.ts";
+import type { Trust } from "#rpc/trust.ts";
 import {
   configDirectory,
   readPrivate,
   readServers,
+  type ServerEntry,
   type Environment,
   type TokenPlace,
   writePrivate,
@@ -20,6 +22,8 @@ import {
 export type Credentials = {
   token: string | undefined;
   allowInsecure: boolean;
+  /** Whose certificates are believed. */
+  trust: Trust;
   /** Where the token comes from. */
   source?: TokenPlace | "environment" | undefined;
 };
@@ -39,24 +43,30 @@ export async function findToken({
   const directory = configDirectory(environment);
   const entry = readServers(directory)[origin];
   const allowInsecure = entry?.insecureHttp === true || environment["POGO_INSECURE_HTTP"] === "1";
+  const trust = { roots: moreRoots(environment), certificate: entry?.certificate };
   const token = environmentToken(origin, environment);
-  if (token !== undefined) return { token, allowInsecure, source: "environment" };
-  if (!entry) return { token: undefined, allowInsecure };
+  if (token !== undefined) return { token, allowInsecure, trust, source: "environment" };
+  if (!entry) return { token: undefined, allowInsecure, trust };
   const stored = await storeFor(entry.place, directory).get(origin);
-  return { token: stored, allowInsecure, source: entry.place };
+  return { token: stored, allowInsecure, trust, source: entry.place };
 }
 
 /** Keeps a token where the user wants it, and forgets where another one was kept. */
 export async function saveToken(
   environment: Environment,
-  given: { server: string; user: string; token: string; place: TokenPlace; insecureHttp: boolean },
+  given: ServerEntry & { server: string; token: string },
 ): Promise<void> {
-  const { user, token, place, insecureHttp } = given;
+  const { user, token, place, insecureHttp, certificate } = given;
   const origin = originOf(given.server);
   const directory = configDirectory(environment);
   const before = readServers(directory)[origin];
   await storeFor(place, directory).put(origin, token);
-  writeServer(directory, origin, { user, place, ...(insecureHttp && { insecureHttp }) });
+  writeServer(directory, origin, {
+    user,
+    place,
+    ...(insecureHttp && { insecureHttp }),
+    ...(certificate !== undefined && { certificate }),
+  });
   if (before && before.place !== place) await storeFor(before.place, directory).delete(origin);
 }
 
@@ -79,6 +89,12 @@ export async function forgetToken(environment: Environment, server: string): Pro
   return true;
 }
 
+/** Whose certificates are believed for a server, whether or not the user logged in to it. */
+export function readTrust(environment: Environment, server: string): Trust {
+  const entry = readServers(configDirectory(environment))[originOf(server)];
+  return { roots: moreRoots(environment), certificate: entry?.certificate };
+}
+
 /** Servers that the user logged in to. */
 export function knownServers(environment: Environment): string[] {
   return Object.keys(readServers(configDirectory(environment)));
@@ -98,6 +114,18 @@ function environmentToken(origin: string, environment: Environment): string | un
   const { POGO_TOKEN: token, POGO_SERVER: server } = environment;
   if (!token || (server && originOf(server) !== origin)) return undefined;
   return checkToken(token);
+}
+
+/** Authorities beside the usual ones, as other programs are told of them too. */
+function moreRoots(environment: Environment): string | undefined {
+  const path = environment["SSL_CERT_FILE"];
+  if (!path) return undefined;
+  try {
+    return readFileSync(path, "utf8");
+  } catch (cause) {
+    const message = `SSL_CERT_FILE names ${path}, which cannot be read`;
+    throw new PogoError("usage", message, { cause });
+  }
 }
 
 type TokenStore = {

@@ -8,7 +8,7 @@ export const roles = ["read", "write", "maintain", "admin"] as const;
 export type Role = (typeof roles)[number];
 
 /** What a token may do at most; `admin` is all that its owner may. */
-export const scopes = ["read", "write", "admin"] as const satisfies readonly Role[];
+const scopes = ["read", "write", "admin"] as const satisfies readonly Role[];
 
 export type Scope = (typeof scopes)[number];
 

@@ -11,7 +11,8 @@ import {
 
 import { PogoError } from "#core/errors.ts";
 import { messageBytesMax } from "#core/limits.ts";
-import { fromStatus } from "./status.ts";
+import { fromStatus, isDistrusted } from "./status.ts";
+import { authorities, identityCheck, requestedName, type Trust } from "./trust.ts";
 
 export type CallSettings = {
   signal?: AbortSignal | undefined;
@@ -25,6 +26,8 @@ export type ChannelOptions = {
   token?: string | undefined;
   /** Allows plain http to hosts other than this machine. */
   allowInsecure?: boolean;
+  /** Whose certificates are believed; those of the usual authorities unless told otherwise. */
+  trust?: Trust;
 };
 
 export type Channel = ReturnType<typeof openChannel>;
@@ -50,13 +53,15 @@ export function checkServerUrl(text: string, allowInsecure = false): URL {
 }
 
 /** Opens a channel to a server. It connects at the first call. */
-export function openChannel({ url, token, allowInsecure = false }: ChannelOptions) {
+export function openChannel(options: ChannelOptions) {
+  const { url, token, allowInsecure = false, trust = {} } = options;
   const { protocol, hostname, port, host, origin } = checkServerUrl(url, allowInsecure);
   const secure = protocol === "https:";
   const client = new Client(
     `${hostname}:${port || (secure ? 443 : 80)}`,
-    secure ? credentials.createSsl() : credentials.createInsecure(),
+    secure ? secureCredentials(hostname, trust) : credentials.createInsecure(),
     {
+      ...(secure && { "grpc.ssl_target_name_override": requestedName(hostname) }),
       "grpc.max_receive_message_length": messageBytesMax + 64 * 1024,
       "grpc.enable_retries": 0,
       "grpc.enable_http_proxy": 0,
@@ -70,7 +75,7 @@ export function openChannel({ url, token, allowInsecure = false }: ChannelOption
     },
   );
   const fail = (error: unknown) => {
-    return isServiceError(error) ? fromStatus(error, host) : error;
+    return isServiceError(error) ? fromStatus(error, host, trust.certificate !== undefined) : error;
   };
   const metadata = () => {
     const headers = new Metadata();
@@ -93,7 +98,7 @@ export function openChannel({ url, token, allowInsecure = false }: ChannelOption
       } catch (error) {
         const delayMs = retryDelaysMs[attempt];
         const lost = isServiceError(error) && error.code === status.UNAVAILABLE;
-        const chosen = lost && error.metadata.get("pogo-code").length > 0;
+        const chosen = lost && (error.metadata.get("pogo-code").length > 0 || isDistrusted(error));
         if (!lost || chosen || delayMs === undefined || settings.signal?.aborted) throw fail(error);
         await Bun.sleep(delayMs);
       }
@@ -185,6 +190,12 @@ export function openChannel({ url, token, allowInsecure = false }: ChannelOption
   }
 
   return { unary, serverStream, clientStream, url: origin, close: () => client.close() };
+}
+
+function secureCredentials(hostname: string, trust: Trust) {
+  const checkServerIdentity = identityCheck(hostname, trust);
+  const roots = Buffer.from(authorities(trust));
+  return credentials.createSsl(roots, null, null, { checkServerIdentity });
 }
 
 type Cancellable = { cancel(): void };

@@ -1,9 +1,11 @@
 /**
  * One port for gRPC and HTTP/1.1. The first bytes decide: an HTTP/2 preface is gRPC's, anything
- * else is given to the HTTP server, which answers garbage with 400. They may come one by one.
+ * else is given to the HTTP server, which answers garbage with 400. They may come one by one. Of
+ * an encrypted connection, what was agreed on in its handshake decides.
  */
 import { createServer as createHttpServer, type RequestListener } from "node:http";
 import { createServer, type AddressInfo, type Socket } from "node:net";
+import { createServer as createTlsServer } from "node:tls";
 
 import {
   Server,
@@ -26,13 +28,20 @@ export type ListenOptions = {
   port: number;
   services: Service[];
   http: RequestListener;
+  /** The server's certificate and its key, in PEM; without, nothing is encrypted. */
+  tls?: ServerIdentity | undefined;
   /** How long a connection may take to say what it speaks and, each time, what it asks for. */
   headMs?: number;
 };
 
+/** What a server shows its clients, in PEM. */
+export type ServerIdentity = { cert: string; key: string };
+
 export type Listener = {
   host: string;
   port: number;
+  /** Shows new connections another certificate. */
+  replaceTls(identity: ServerIdentity): void;
   /** Takes no new calls, lets those under way finish for so long, then ends them. */
   close(drainMs: number): Promise<void>;
 };
@@ -59,15 +68,27 @@ export async function listen(options: ListenOptions): Promise<Listener> {
   const web = openWeb(http, headMs);
   const open = new Set<Socket>();
 
-  const server = createServer((socket) => {
+  const take = (socket: Socket, protocol: Protocol) => {
+    if (protocol === "grpc") injector.injectConnection(socket);
+    else web.take(socket);
+  };
+  const keep = (socket: Socket) => {
     open.add(socket);
     socket.on("close", () => open.delete(socket));
     socket.on("error", () => socket.destroy());
-    receiveProtocol(socket, headMs, (protocol) => {
-      if (protocol === "grpc") injector.injectConnection(socket);
-      else web.take(socket);
-    });
+  };
+  const secure = options.tls && createTlsServer({ ...options.tls, ...tlsSettings(headMs) });
+  secure?.on("secureConnection", (socket) => {
+    keep(socket);
+    // What was agreed on decides, so that nobody smuggles one protocol in the other.
+    take(socket, socket.alpnProtocol === "h2" ? "grpc" : "http");
   });
+  const server =
+    secure ??
+    createServer((socket) => {
+      keep(socket);
+      receiveProtocol(socket, headMs, (protocol) => take(socket, protocol));
+    });
 
   await new Promise<void>((resolve, reject) => {
     server.once("error", (cause: NodeJS.ErrnoException) => {
@@ -94,7 +115,21 @@ export async function listen(options: ListenOptions): Promise<Listener> {
     for (const socket of open) socket.destroy();
   }
 
-  return { host, port: (server.address() as AddressInfo).port, close };
+  return {
+    host,
+    port: (server.address() as AddressInfo).port,
+    replaceTls: (identity) => secure?.setSecureContext(identity),
+    close,
+  };
+}
+
+/** A handshake takes no longer than a head: who stops in the middle of it holds a descriptor. */
+function tlsSettings(headMs: number) {
+  return {
+    ALPNProtocols: ["h2", "http/1.1"],
+    minVersion: "TLSv1.2" as const,
+    handshakeTimeout: headMs,
+  };
 }
 
 /**

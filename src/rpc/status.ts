@@ -30,13 +30,35 @@ export function toStatus(error: unknown): { code: status; details: string; metad
 }
 
 /** What the client throws for a status that is not OK. */
-export function fromStatus(error: ServiceError, address: string): PogoError {
+export function fromStatus(error: ServiceError, address: string, isPinned = false): PogoError {
   const code = error.metadata?.get(codeKey)[0]?.toString();
   if (code !== undefined && Object.hasOwn(exitCodes, code)) {
     const hint = error.metadata.get(hintKey)[0]?.toString();
     return new PogoError(code as ErrorCode, error.details, { hint, cause: error });
   }
-  return fromTransport(error, address);
+  return distrust(error, address, isPinned) ?? fromTransport(error, address);
+}
+
+/** Tells whether no connection came about because of the server's certificate. */
+export function isDistrusted({ details }: ServiceError): boolean {
+  return /certificate|altnames|Cert's CN/i.test(details);
+}
+
+function distrust(error: ServiceError, address: string, isPinned: boolean): PogoError | undefined {
+  if (!isDistrusted(error)) return undefined;
+  const url = `https://${address}`;
+  if (isPinned) {
+    const message = `the certificate of ${address} is not the one that was trusted`;
+    return new PogoError("denied", message, {
+      hint: `somebody may be in between; if it was replaced: pogo login ${url} --fingerprint …`,
+      cause: error,
+    });
+  }
+  const why = /Last error: \w+(?: \[\w+\])?: (.*?)\.? Resolution note/.exec(error.details)?.[1];
+  return new PogoError("denied", `the certificate of ${address} is not trusted: ${why ?? ""}`, {
+    hint: `if it is the server's own, look at it: pogo login ${url}`,
+    cause: error,
+  });
 }
 
 // Statuses that gRPC itself makes: nobody at the other end chose them.

@@ -52,6 +52,7 @@ import {
 } from "./store/location.ts";
 import { openStore, type OpenedStore } from "./store/open.ts";
 import { reportingStore } from "./store/reporting.ts";
+import { openTls, type TlsOptions } from "./tls/identity.ts";
 import { webListener } from "./web.ts";
 
 export type ServerOptions = {
@@ -70,6 +71,8 @@ export type ServerOptions = {
   keys?: string | undefined;
   /** Token of the user root; else one is made up at the first start. */
   rootToken?: string | undefined;
+  /** The certificate to show; without, nothing is encrypted. */
+  tls?: TlsOptions | undefined;
   /** Allows to listen without encryption where others than this machine can connect. */
   allowInsecure?: boolean;
   /** Told of every call that ended. */
@@ -80,6 +83,8 @@ export type RunningServer = {
   host: string;
   port: number;
   url: string;
+  /** Of the certificate, if there is one that nobody vouches for. */
+  fingerprint: string | undefined;
   /** The token of root, if this start made one up. It is not to be had again. */
   rootToken: string | undefined;
   /** Takes no new calls, lets those under way finish for a while, closes everything. */
@@ -97,22 +102,27 @@ const loopback = /^(localhost|127(\.\d{1,3}){3}|::1)$/;
 /** Starts a server. Nothing is created unless the whole configuration makes sense. */
 export async function startServer(options: ServerOptions): Promise<RunningServer> {
   const configuration = readConfiguration(options);
+  const { host, port, observe = () => {} } = configuration;
+  const directory = resolve(options.dataDirectory);
+  const tls = options.tls && (await openTls(options.tls, { directory, host }));
   await using opening = new AsyncDisposableStack();
   const sql = await openDatabase(configuration, opening);
   await prepareDatabase(sql);
   const { store, volumes } = await openObjects(configuration, sql);
   opening.use(store);
   const root = await ensureRoot(sql, options.rootToken);
-  const { host, port, observe = () => {} } = configuration;
   const services = openServices({ sql, store, volumes }, observe);
-  const listener = await listen({ host, port, services, http: webListener({ sql }) });
+  const http = webListener({ sql });
+  const listener = await listen({ host, port, services, http, tls: tls?.identity });
   opening.defer(() => listener.close(drainMs));
+  if (tls) opening.use(tls.watch((identity) => listener.replaceTls(identity)));
   const parts = opening.move();
   const name = host.includes(":") ? `[${host}]` : host;
   return {
     host,
     port: listener.port,
-    url: `http://${name}:${listener.port}`,
+    url: `${tls ? "https" : "http"}://${name}:${listener.port}`,
+    fingerprint: tls?.isSelfSigned ? tls.fingerprint : undefined,
     rootToken: root.generated,
     close: () => parts.disposeAsync(),
   };
@@ -121,9 +131,9 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
 function readConfiguration(options: ServerOptions): Configuration {
   const { dataDirectory, databaseUrl, objects, rootToken, allowInsecure = false } = options;
   const { host, port } = readAddress(options.listen);
-  if (!loopback.test(host) && !allowInsecure) {
+  if (!loopback.test(host) && !allowInsecure && !options.tls) {
     throw new PogoError("usage", `${host} can be reached by others, and tokens would not be safe`, {
-      hint: "listen on 127.0.0.1 behind a proxy that speaks TLS, or add --insecure-http",
+      hint: "give it a certificate with --tls-cert and --tls-key, or begin with --tls self-signed",
     });
   }
   if (databaseUrl !== undefined) checkDatabaseUrl(databaseUrl);

@@ -4,11 +4,12 @@ import { checkPlace, checkToken, findToken, saveToken } from "#client/credential
 import { PogoError } from "#core/errors.ts";
 import { AuthServiceService as Auth } from "#gen/pogo/v1/auth.ts";
 import { UserServiceService as Users } from "#gen/pogo/v1/user.ts";
-import { openChannel } from "#rpc/channel.ts";
+import { openChannel, type ChannelOptions } from "#rpc/channel.ts";
 import { command } from "../command.ts";
 import type { Context } from "../context.ts";
 import { askSecret, readTokenFromStdin } from "../prompt.ts";
 import { chooseServer } from "../server-choice.ts";
+import { decideTrust } from "../server-trust.ts";
 
 export const login = command({
   meta: {
@@ -31,6 +32,11 @@ export const login = command({
       options: ["keyring", "file"],
       description: "keep it in the system's keyring (default), or in a file that only you can read",
     },
+    fingerprint: {
+      type: "string",
+      valueHint: "SHA256:…",
+      description: "trust the certificate of this fingerprint, and no other",
+    },
     insecureHttp: {
       type: "boolean",
       description: "speak to this server without encryption from now on (or POGO_INSECURE_HTTP=1)",
@@ -46,10 +52,11 @@ export const login = command({
     })
       // What was kept before may be out of reach; that is no reason not to log in again.
       .catch(() => ({ allowInsecure: false }));
+    const trust = await decideTrust(context, named, args.fingerprint);
     const insecureHttp = args.insecureHttp ?? known.allowInsecure;
     const isInvite = args.invite === true;
     const given = await readToken(context, named, { isInvite, stdin: args.tokenStdin === true });
-    const address = { url: named, allowInsecure: insecureHttp };
+    const address = { url: named, allowInsecure: insecureHttp, trust };
     // A token that could not be kept would be lost, and the invite with it.
     if (isInvite) await checkPlace(environment, { server: named, place });
     const token = isInvite ? await redeem(context, address, given) : given;
@@ -57,7 +64,9 @@ export const login = command({
     try {
       const { name: user } = await channel.unary(Auth.getUser, {}, { signal: context.signal });
       const server = channel.url;
-      await saveToken(environment, { server, user, token, place, insecureHttp });
+      const { certificate } = trust;
+      const entry = { user, place, insecureHttp, certificate } as const;
+      await saveToken(environment, { server, token, ...entry });
       context.report({ server, user, store: place }, `logged in to ${server} as ${user}`);
     } finally {
       channel.close();
@@ -84,7 +93,7 @@ async function readToken(
 /** Turns an invite into a token. It is good once. */
 async function redeem(
   { signal }: Context,
-  address: { url: string; allowInsecure: boolean },
+  address: ChannelOptions,
   invite: string,
 ): Promise<string> {
   const channel = openChannel(address);

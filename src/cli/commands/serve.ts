@@ -4,6 +4,7 @@ import { join, resolve } from "node:path";
 
 import { PogoError } from "#core/errors.ts";
 import { startServer } from "#server/server.ts";
+import type { TlsOptions } from "#server/tls/identity.ts";
 import type { FinishedCall } from "#rpc/serve.ts";
 import { command } from "../command.ts";
 import type { Context, Environment } from "../context.ts";
@@ -47,6 +48,13 @@ export const serve = command({
       valueHint: "FILE",
       description: "keys that objects are encrypted with, the newest first; also POGO_KEYS",
     },
+    tlsCert: { type: "string", valueHint: "FILE", description: "its certificate, in PEM" },
+    tlsKey: { type: "string", valueHint: "FILE", description: "the certificate's key, in PEM" },
+    tls: {
+      type: "enum",
+      options: ["self-signed"],
+      description: "make a certificate: clients have to compare its fingerprint, once",
+    },
     insecureHttp: {
       type: "boolean",
       description: "listen without TLS where others than this machine can connect",
@@ -69,13 +77,39 @@ export const serve = command({
       ),
       rootToken: environment["POGO_ROOT_TOKEN"] || undefined,
       allowInsecure: args.insecureHttp ?? false,
+      tls: tlsOptions(cwd, args),
       observe: (call) => observe(context, call),
     });
+    if (server.fingerprint !== undefined) {
+      const { fingerprint } = server;
+      context.print({ fingerprint }, `fingerprint of the certificate: ${fingerprint}`);
+    }
+    if (server.rootToken !== undefined) {
+      context.print({ rootToken: server.rootToken }, `token of root: ${server.rootToken}`);
+    }
     context.print({ url: server.url }, `listening on ${server.url}`);
     await stopped;
     await server.close();
   },
 });
+
+function tlsOptions(
+  cwd: string,
+  { tls, tlsCert, tlsKey }: { [key in "tls" | "tlsCert" | "tlsKey"]?: string | undefined },
+): TlsOptions | undefined {
+  if ((tlsCert === undefined) !== (tlsKey === undefined) || (tls && tlsCert)) {
+    throw new PogoError("usage", "a certificate goes with its key, and with nothing else", {
+      hint: "give both, --tls-cert FILE --tls-key FILE, or --tls self-signed",
+    });
+  }
+  if (tls) return "self-signed";
+  if (tlsCert === undefined || tlsKey === undefined) return undefined;
+  return { cert: resolve(cwd, tlsCert), key: resolve(cwd, tlsKey) };
+}
+
+function defaultData(environment: Environment): string {
+  return join(environment["XDG_DATA_HOME"] || join(homedir(), ".local", "share"), "pogo");
+}
 
 /** Reads a number of bytes: 500M, 4G, 1.5T. */
 function readSize(text: string): number {
