@@ -29,8 +29,8 @@ export function formatHunks(
   return Buffer.concat(parts);
 }
 
-/** Edits whose contexts touch share a hunk. */
-function hunkEnd(edits: readonly Edit[], index: number, context: number): number {
+/** Index after the last edit of a hunk: edits whose contexts touch share one. */
+export function hunkEnd(edits: readonly Edit[], index: number, context: number): number {
   let end = index + 1;
   for (; end < edits.length; end++) {
     const previous = edits[end - 1]!;

@@ -151,7 +151,8 @@ function indexLine({ old, new: next }: PatchPair, isWhole: boolean): string {
   return `index ${hashes.join("..")}${mode}\n`;
 }
 
-function comparedLines({
+/** Compares texts by lines; nothing when one is no text, or too large. */
+export function comparedLines({
   old,
   new: next,
 }: PatchPair): { before: Lines; after: Lines; edits: Edit[] } | undefined {

@@ -4,6 +4,20 @@ import type { BuiltTree } from "./merge-apply.ts";
 import { loadEntries, type TreeLoader } from "./tree-diff.ts";
 import { emptyTreeHash, encodeTree, treeHash, type Entry } from "./tree.ts";
 
+/**
+ * Puts entries at paths of a snapshot, or takes away what stands there. A file takes the place of
+ * a directory. `trees` are the ones that are new, children before parents.
+ */
+export async function putEntries(
+  loadTrees: TreeLoader,
+  root: Hash,
+  entries: ReadonlyMap<string, Entry | undefined>,
+): Promise<{ root: Hash; trees: BuiltTree[] }> {
+  const trees: BuiltTree[] = [];
+  const built = await put({ loadTrees, trees }, root, [...entries]);
+  return { root: built ?? emptyTreeHash, trees };
+}
+
 type Picking = { loadTrees: TreeLoader; trees: BuiltTree[] };
 
 /**
@@ -60,6 +74,37 @@ async function pickEntry(
   if (hash && name !== undefined) return { kind: "directory", name, hash };
   // Nothing was taken over from below: a file that stands there stays.
   return own?.kind === "directory" ? undefined : own;
+}
+
+async function put(
+  picking: Picking,
+  own: Hash | undefined,
+  entries: readonly (readonly [string, Entry | undefined])[],
+): Promise<Hash | undefined> {
+  const [standing = []] = await loadEntries(picking.loadTrees, [own]);
+  const built = new Map(standing.map((entry) => [entry.name, entry]));
+  const names = byFirstName(entries.map(([path]) => path));
+  const found = new Map(entries);
+  for (const [name, below] of names) {
+    const old = built.get(name);
+    const leaf = found.get(name);
+    const deeper = below.filter((path) => path !== "");
+    let entry = below.includes("") ? leaf : old;
+    if (!leaf && deeper.length > 0) {
+      const directory = old?.kind === "directory" ? old.hash : undefined;
+      const inside = deeper.map((path) => [path, found.get(`${name}/${path}`)] as const);
+      const hash = await put(picking, directory, inside);
+      if (hash) entry = { kind: "directory", name, hash };
+      else if (directory) entry = undefined;
+    }
+    if (entry) built.set(name, { ...entry, name });
+    else built.delete(name);
+  }
+  if (built.size === 0) return undefined;
+  const encoded = encodeTree([...built.values()]);
+  const hash = treeHash(encoded);
+  if (!own || !equalHashes(hash, own)) picking.trees.push({ hash, encoded });
+  return hash;
 }
 
 /** Paths by their first name; what is left of one that ends there is "". */

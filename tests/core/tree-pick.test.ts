@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 
-import { pickPaths } from "#core/tree-pick.ts";
+import { pickPaths, putEntries } from "#core/tree-pick.ts";
 import { MemoryStore, type Snapshot } from "../support/snapshot.ts";
 
 async function pick(own: Snapshot, other: Snapshot, paths: string[]): Promise<Snapshot> {
@@ -45,4 +45,30 @@ test("a file gives way to what is taken below its name, and the other way round"
     k: "k",
   });
   expect(await pick({ "x/y": "below" }, {}, ["x/y"])).toEqual({});
+});
+
+test("entries are put where they belong, and taken away", async () => {
+  const store = new MemoryStore();
+  const root = store.add({ a: "1", "d/x": "1", "d/e/y": "1", f: "1", "g/z": "1" });
+  const put = await putEntries(
+    store.loadTrees,
+    root,
+    new Map([
+      ["d/e/y", undefined],
+      ["a", undefined],
+      ["a/below", store.addFile("other", "2")],
+      ["n/m/new", store.addFile("new", "3")],
+      ["g", store.addFile("g", "4")],
+      ["g/z", undefined],
+    ]),
+  );
+  store.addEncoded(put.trees);
+  const expected = store.add({ "a/below": "2", "d/x": "1", f: "1", g: "4", "n/m/new": "3" });
+  expect(put.root).toEqual(expected);
+  const gone = await putEntries(
+    store.loadTrees,
+    store.add({ "x/y": "1" }),
+    new Map([["x/y", undefined]]),
+  );
+  expect(gone).toEqual({ root: store.add({}), trees: [] });
 });

@@ -28,6 +28,8 @@ export type Scene = AsyncDisposable & {
 
 export type Person = {
   home: string;
+  /** Variables that this user's commands get. */
+  environment: Record<string, string>;
   /** Runs a command in the home, whatever comes of it. */
   run(...args: string[]): Promise<Outcome>;
   /** Creates a repository with a working copy of it in a new directory. */
@@ -84,6 +86,7 @@ export async function openScene(engine: Engine = "embedded"): Promise<Scene> {
     const directory = () => mkdtempSync(join(pogo.home, "copy-"));
     const self: Person = {
       home: pogo.home,
+      environment: pogo.environment,
       run: (...args) => pogo.run(args),
       async init(files = {}, ...options) {
         const [path, name] = [directory(), `repository-${++repositories}`];
