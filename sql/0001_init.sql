@@ -96,8 +96,19 @@ create table objects (
   hash bytea primary key,
   raw_size bigint not null,
   stored_size bigint not null,
-  created_at timestamptz(3) not null default now()
+  created_at timestamptz(3) not null default now(),
+  -- No repository has held it since, or it was found in the store and nobody knew of it. A while
+  -- later its bytes are deleted, and then the row.
+  doomed_at timestamptz(3)
 );
+create index objects_doomed on objects (doomed_at) where doomed_at is not null;
+
+-- The chunks of large files: their hashes, one after the other, as in the chunk list in the store.
+create table object_chunks (
+  hash bytea primary key references objects on delete cascade,
+  chunks bytea not null
+);
+alter table object_chunks alter column chunks set storage external;
 
 -- Keys that objects are encrypted with, each wrapped with one of the operator's, who alone has those:
 -- their ids are here, and the salt that a passphrase needs. Without a row nothing is encrypted.
@@ -117,12 +128,18 @@ create table damaged_objects (
 );
 
 -- Which repository holds which object: what it has been sent. A hash alone opens nothing. That the
--- repository exists is checked before, once: here it would be checked for every object.
+-- repository and the object exist is checked before: here it would be checked for every row.
 create table repository_objects (
   repository_id bigint not null,
-  hash bytea not null references objects,
+  hash bytea not null,
+  -- Nothing has named it since, nor did anybody say that something will. After the grace period it
+  -- is deleted, with all else that was condemned with it or before. Whoever is told that it is
+  -- held, or names it, takes the mark off it and off all below it: db/revive.ts.
+  condemned_at timestamptz(3),
   primary key (repository_id, hash)
 );
+create index repository_objects_condemned on repository_objects (repository_id, condemned_at)
+  where condemned_at is not null;
 
 -- Directories of snapshots, shared by all versions that contain them. A tree is inserted after all
 -- that it names: the row says that everything below it is held.
@@ -136,8 +153,12 @@ create table trees (
   byte_count bigint not null,
   -- A path in it or below it is in conflict.
   conflicted boolean not null,
+  -- As in repository_objects. A tree is condemned no later than what it names.
+  condemned_at timestamptz(3),
   primary key (repository_id, hash)
 );
+create index trees_condemned on trees (repository_id, condemned_at)
+  where condemned_at is not null;
 -- Hashes do not compress, and a tree is read whole.
 alter table trees alter column data set storage external;
 
@@ -163,7 +184,7 @@ create unique index changes_version on changes (repository_id, version_id);
 create index changes_updated on changes (repository_id, updated_at desc, change_id desc)
   where removed_at is null;
 
--- Every snapshot that a change has had. Rows are never changed.
+-- Every snapshot that a change has had. Rows are never changed, but for their expiry.
 create table versions (
   repository_id bigint not null,
   version_id bigint generated always as identity,
@@ -182,10 +203,12 @@ create table versions (
   -- It was pushed when the change had moved on already: the change was never at it.
   diverged boolean not null default false,
   created_at timestamptz(3) not null default now(),
+  -- Its change is hidden, or at another version, for so long that nothing goes back to it: its
+  -- tree is held no more. What is known about it stays.
+  expired_at timestamptz(3),
   primary key (repository_id, version_id),
   unique (repository_id, change_id, number),
-  foreign key (repository_id, change_id) references changes on delete cascade,
-  foreign key (repository_id, tree) references trees (repository_id, hash)
+  foreign key (repository_id, change_id) references changes on delete cascade
 );
 create index versions_tree on versions (repository_id, tree);
 
@@ -317,3 +340,29 @@ create table audit_head (
   hash bytea not null
 );
 insert into audit_head values (0, decode(repeat('00', 32), 'hex'));
+
+-- Walks over everything that a repository holds, one at a time for each. One that was not heard of
+-- for a while has died with its server.
+create table walks (
+  walk_id bigint generated always as identity primary key,
+  repository_id bigint not null unique references repositories on delete cascade,
+  started_at timestamptz(3) not null default now(),
+  heard_at timestamptz(3) not null default now()
+);
+
+-- What a walk has met, so that it needs no memory for it. Nothing is lost with them.
+create unlogged table walk_marks (
+  walk_id bigint not null,
+  is_tree boolean not null,
+  hash bytea not null,
+  -- A tree whose entries are still to be looked at.
+  is_open boolean not null,
+  primary key (walk_id, is_tree, hash)
+);
+create index walk_marks_open on walk_marks (walk_id) where is_open;
+
+-- What a server does from time to time, and when it was last done by any of them.
+create table upkeep (
+  name text primary key,
+  done_at timestamptz(3) not null
+);

@@ -178,6 +178,7 @@ const program: Program = {
           },
         },
       },
+      gc: { load: () => import("#cli/commands/gc.ts").then((m) => m.gc) },
       serve: { load: () => import("#cli/commands/serve.ts").then((m) => m.serve) },
     },
     Other: {

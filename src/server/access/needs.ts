@@ -42,6 +42,7 @@ const calls: Record<string, Need> = {
   "AuditService/ListAuditEvents": "root",
 
   "StorageService/Rebalance": "root",
+  "StorageService/CollectGarbage": "root",
 
   "RepositoryService/CreateRepository": "account",
   "RepositoryService/GetRepository": "read",

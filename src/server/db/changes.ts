@@ -1,6 +1,7 @@
 /** Changes, their versions, and the parents of versions. */
 import type { Hash } from "#core/hash.ts";
 import { numberArray, type Queries } from "./connect.ts";
+import { keepTree, keepVersion } from "./revive.ts";
 
 export type ChangeRow = {
   changeId: number;
@@ -194,6 +195,12 @@ export async function insertVersion(
   const { changeId, tree, description, authorId, parents, baseVersionId } = version;
   const { isDiverged = false } = version;
   const parentIds = numberArray(parents.map((parent) => parent.versionId));
+  await keepTree(tx, repositoryId, tree);
+  const expired = await tx<{ versionId: number }[]>`
+    select version_id from versions
+    where repository_id = ${repositoryId} and version_id = any(${parentIds}::bigint[])
+      and expired_at is not null`;
+  for (const { versionId } of expired) await keepVersion(tx, repositoryId, versionId);
   const [row] = await tx<VersionRow[]>`
     with version as (
       insert into versions (repository_id, change_id, number, tree, description, author_id,

@@ -6,6 +6,7 @@ import type { BookmarkEffect, ChangeEffect, ChangeState } from "#core/operation.
 import type { Role } from "#core/role.ts";
 import type { VersionRow } from "./changes.ts";
 import { numberArray, type Queries } from "./connect.ts";
+import { keepVersion } from "./revive.ts";
 import { appendOperation, type OperationDetails, type OperationKind } from "./operations.ts";
 import { checkProtection } from "./protection.ts";
 
@@ -33,7 +34,14 @@ export type RecordedOperation = {
   details: OperationDetails;
 };
 
-type MovedChange = { name: string; numberBefore: number | null; wasHidden: boolean };
+type MovedChange = {
+  name: string;
+  numberBefore: number | null;
+  wasHidden: boolean;
+  /** Of the version that the change is at now. */
+  isExpired?: boolean;
+  versionId?: number;
+};
 
 /** Begins a mutation of a repository. Whoever moves a change or a bookmark has locked it. */
 export function openMutation(tx: Queries, repositoryId: number): Mutation {
@@ -61,12 +69,16 @@ export function openMutation(tx: Queries, repositoryId: number): Mutation {
       from unnest(${numberArray(changeIds)}::bigint[]) wanted (change_id)
       cross join lateral (select * from changes
         where repository_id = ${repositoryId} and change_id = wanted.change_id limit 1) old
-      cross join lateral (select number from versions
+      cross join lateral (select * from versions
         where repository_id = ${repositoryId} and version_id = old.version_id limit 1) v
       where c.repository_id = ${repositoryId} and c.change_id = wanted.change_id
-      returning c.name, v.number as number_before, old.removed_at is not null as was_hidden`;
+      returning c.name, v.number as number_before, old.removed_at is not null as was_hidden,
+        v.version_id, v.expired_at is not null as is_expired`;
     if (moved.length !== changeIds.length) throw new Error("a change that is moved is gone");
-    for (const change of moved) noteChange(change, { hidden });
+    for (const change of moved) {
+      if (!hidden && change.isExpired) await keepVersion(tx, repositoryId, change.versionId!);
+      noteChange(change, { hidden });
+    }
   }
 
   return {
@@ -80,7 +92,10 @@ export function openMutation(tx: Queries, repositoryId: number): Mutation {
           on v.repository_id = old.repository_id and v.version_id = old.version_id
         where old.repository_id = ${repositoryId} and old.change_id = ${changeId}
           and c.repository_id = ${repositoryId} and c.change_id = ${changeId}
-        returning c.name, v.number as number_before, old.removed_at is not null as was_hidden`;
+        returning c.name, v.number as number_before, old.removed_at is not null as was_hidden,
+          (select expired_at is not null from versions
+            where repository_id = ${repositoryId} and version_id = ${versionId}) as is_expired`;
+      if (moved?.isExpired) await keepVersion(tx, repositoryId, versionId);
       noteChange(moved, { version: number, hidden: false });
     },
     async moveChanges(versions) {
@@ -100,10 +115,14 @@ export function openMutation(tx: Queries, repositoryId: number): Mutation {
           where repository_id = ${repositoryId} and version_id = old.version_id limit 1) v
         where c.repository_id = ${repositoryId} and c.change_id = wanted.change_id
         returning c.change_id, c.name, v.number as number_before,
-          old.removed_at is not null as was_hidden`;
+          old.removed_at is not null as was_hidden, wanted.version_id,
+          (select expired_at is not null from versions
+            where repository_id = ${repositoryId}
+              and version_id = wanted.version_id) as is_expired`;
       if (moved.length !== versions.length) throw new Error("a change that is moved is gone");
-      for (const { changeId, ...change } of moved) {
-        noteChange(change, { version: numbers.get(changeId)!, hidden: false });
+      for (const change of moved) {
+        if (change.isExpired) await keepVersion(tx, repositoryId, change.versionId!);
+        noteChange(change, { version: numbers.get(change.changeId)!, hidden: false });
       }
     },
     hideChange: (changeId) => setHidden([changeId], true),

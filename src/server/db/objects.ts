@@ -1,35 +1,52 @@
 /** Which objects exist, and which repository holds which. Their bytes are the store's. */
+import { PogoError } from "#core/errors.ts";
 import { hashKey, type Hash } from "#core/hash.ts";
 import { hashArray, numberArray, type Queries } from "./connect.ts";
+import { lockHoldings, revive } from "./revive.ts";
 
-export type ObjectRow = { hash: Hash; rawSize: number; storedSize: number };
+// Far less than objects that nobody holds stay in the store: db/collection.ts.
+const putMsMax = 20 * 60 * 1000;
+
+export type ObjectRow = {
+  hash: Hash;
+  rawSize: number;
+  storedSize: number;
+  /** Hashes of what a large file consists of. */
+  chunks?: readonly Hash[];
+};
+
+/** An object that a repository holds, and is about to let go of unless somebody wants it. */
+export type HeldObject = ObjectRow & { isCondemned: boolean };
 
 /** Sizes of those objects that the repository holds, by hash key. */
 export async function findObjects(
   sql: Queries,
   repositoryId: number,
   hashes: readonly Hash[],
-): Promise<Map<string, ObjectRow>> {
+): Promise<Map<string, HeldObject>> {
   if (hashes.length === 0) return new Map();
-  const rows = await sql<ObjectRow[]>`
-    select o.hash, o.raw_size, o.stored_size
+  const rows = await sql<HeldObject[]>`
+    select o.hash, o.raw_size, o.stored_size, r.condemned_at is not null as is_condemned
     from repository_objects r join objects o using (hash)
     where r.repository_id = ${repositoryId} and r.hash = any(${hashArray(hashes)}::bytea[])`;
   return new Map(rows.map((row) => [hashKey(row.hash), row]));
 }
 
-/** Hash keys of those objects that the repository holds, and that were not found damaged. */
+/**
+ * Those objects that the repository holds, and that were not found damaged, by hash key; whether
+ * it is about to let go of them.
+ */
 export async function heldObjects(
   sql: Queries,
   repositoryId: number,
   hashes: readonly Hash[],
-): Promise<Set<string>> {
-  if (hashes.length === 0) return new Set();
-  const rows = await sql<{ hash: Hash }[]>`
-    select hash from repository_objects held
+): Promise<Map<string, { isCondemned: boolean }>> {
+  if (hashes.length === 0) return new Map();
+  const rows = await sql<{ hash: Hash; isCondemned: boolean }[]>`
+    select hash, condemned_at is not null as is_condemned from repository_objects held
     where repository_id = ${repositoryId} and hash = any(${hashArray(hashes)}::bytea[])
       and not exists (select 1 from damaged_objects damaged where damaged.hash = held.hash)`;
-  return new Set(rows.map((row) => hashKey(row.hash)));
+  return new Map(rows.map((row) => [hashKey(row.hash), row]));
 }
 
 /** Notes that the bytes of an object could not be had: it is missing until it is sent again. */
@@ -41,6 +58,21 @@ export async function noteDamaged(sql: Queries, hash: Hash): Promise<void> {
 }
 
 /**
+ * Begins to put objects: what was about to be deleted from the store is not, or is deleted
+ * already when this answers. What is put must be added within the time that is left then.
+ */
+export async function beginPut(
+  sql: Queries,
+  hashes: readonly Hash[],
+): Promise<{ untilMs: number }> {
+  const begunMs = Date.now();
+  // It waits for whoever deletes one of them, which is done when the row is gone.
+  await sql`
+    delete from objects where hash = any(${hashArray(hashes)}::bytea[]) and doomed_at is not null`;
+  return { untilMs: begunMs + putMsMax };
+}
+
+/**
  * Notes that the repository holds objects whose bytes are durable, and damaged no more. Says how
  * many it did not hold before. Rows are inserted in the order of their hashes, so that two pushes
  * that bring the same objects wait for each other instead of locking each other out.
@@ -49,7 +81,13 @@ export async function addObjects(
   tx: Queries,
   repositoryId: number,
   objects: readonly ObjectRow[],
+  { untilMs }: { untilMs: number },
 ): Promise<{ count: number; bytes: number }> {
+  if (Date.now() > untilMs) {
+    throw new PogoError("unavailable", "it took too long to store objects", {
+      hint: "run the command again",
+    });
+  }
   const sorted = [...objects].sort((a, b) => Buffer.compare(a.hash, b.hash));
   const hashes = hashArray(sorted.map((object) => object.hash));
   const storedSizes = numberArray(sorted.map((object) => object.storedSize));
@@ -57,17 +95,42 @@ export async function addObjects(
     insert into objects (hash, raw_size, stored_size)
     select * from unnest(${hashes}::bytea[],
       ${numberArray(sorted.map((object) => object.rawSize))}::bigint[], ${storedSizes}::bigint[])
-    on conflict do nothing`;
+    on conflict (hash) do update
+    set raw_size = excluded.raw_size, stored_size = excluded.stored_size, doomed_at = null
+    where objects.doomed_at is not null`;
+  await addChunks(tx, repositoryId, sorted);
   await tx`delete from damaged_objects where hash = any(${hashes}::bytea[])`;
   const [added] = await tx<{ count: number; bytes: number }[]>`
     with added as (
       insert into repository_objects (repository_id, hash)
       select ${repositoryId}::bigint, hash from unnest(${hashes}::bytea[]) hash
-      on conflict do nothing
+      on conflict (repository_id, hash) do update set condemned_at = null
+      where repository_objects.condemned_at is not null
       returning hash
     )
     select count(*) as count, coalesce(sum(stored_size), 0)::bigint as bytes
     from added join unnest(${hashes}::bytea[], ${storedSizes}::bigint[]) sent (hash, stored_size)
       using (hash)`;
   return added ?? { count: 0, bytes: 0 };
+}
+
+/** A file may have been cut in another way before. Which list the store has is its business. */
+async function addChunks(
+  tx: Queries,
+  repositoryId: number,
+  objects: readonly ObjectRow[],
+): Promise<void> {
+  const lists = objects.filter((object) => object.chunks !== undefined);
+  if (lists.length === 0) return;
+  await lockHoldings(tx, repositoryId, "add");
+  await revive(tx, repositoryId, {
+    trees: [],
+    objects: lists.flatMap(({ chunks = [] }) => chunks),
+  });
+  await tx`
+    insert into object_chunks (hash, chunks)
+    select * from unnest(${hashArray(lists.map(({ hash }) => hash))}::bytea[],
+      ${hashArray(lists.map(({ chunks = [] }) => Buffer.concat(chunks)))}::bytea[])
+    on conflict (hash) do update set chunks = object_chunks.chunks || excluded.chunks
+    where position(excluded.chunks in object_chunks.chunks) = 0`;
 }

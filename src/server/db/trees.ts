@@ -4,20 +4,22 @@ import { hashArray, numberArray, textArray, type Queries } from "./connect.ts";
 
 /** What stands in a tree and below it: see the table. */
 export type TreeSize = { fileCount: number; byteCount: number; conflicted: boolean };
+export type HeldTree = TreeSize & { isCondemned: boolean };
 export type TreeRow = { hash: Hash; data: Uint8Array } & TreeSize;
 
 // What one query may bring: a directory can be large, and it travels as text of twice its size.
 const answerBytesMax = 4 * 1024 * 1024;
 
-/** Sizes of those trees that the repository holds, by hash key. */
+/** Those trees that the repository holds, by hash key; whether it is about to let go of them. */
 export async function findTrees(
   sql: Queries,
   repositoryId: number,
   hashes: readonly Hash[],
-): Promise<Map<string, TreeSize>> {
+): Promise<Map<string, HeldTree>> {
   if (hashes.length === 0) return new Map();
-  const rows = await sql<({ hash: Hash } & TreeSize)[]>`
-    select hash, file_count, byte_count, conflicted from trees
+  const rows = await sql<({ hash: Hash } & HeldTree)[]>`
+    select hash, file_count, byte_count, conflicted, condemned_at is not null as is_condemned
+    from trees
     where repository_id = ${repositoryId} and hash = any(${hashArray(hashes)}::bytea[])`;
   return new Map(rows.map(({ hash, ...size }) => [hashKey(hash), size]));
 }

@@ -13,7 +13,7 @@ import {
 } from "#core/object.ts";
 import { decodeTree, type Entry } from "#core/tree.ts";
 import { transaction } from "../db/connect.ts";
-import { addObjects, type ObjectRow } from "../db/objects.ts";
+import { addObjects, beginPut, type ObjectRow } from "../db/objects.ts";
 import type { Parts } from "./calls.ts";
 import { treeReader } from "./tree-walk.ts";
 
@@ -55,8 +55,9 @@ export function openMergeStore(
     throw new PogoError("corrupt", `the chunks of ${toHex(hash)} make up another file`);
   }
 
-  function add(hash: Hash, encoded: Uint8Array, rawSize: number): void {
-    const row = { hash, rawSize, storedSize: encoded.length };
+  function add(hash: Hash, encoded: Uint8Array, rawSize: number, chunks?: Chunk[]): void {
+    const row: ObjectRow = { hash, rawSize, storedSize: encoded.length };
+    if (chunks) row.chunks = chunks.map((chunk) => chunk.hash);
     pending.set(hashKey(hash), { hash, encoded, row });
     pendingBytes += encoded.length;
   }
@@ -72,7 +73,7 @@ export function openMergeStore(
         add(chunk.hash, encodeObject(view.slice()), chunk.size);
         chunks.push(chunk);
       }
-      add(hash, encodeChunkList(chunks), bytes.length);
+      add(hash, encodeChunkList(chunks), bytes.length, chunks);
     }
     if (pendingBytes >= groupBytes) await flush();
     return { hash, size: bytes.length };
@@ -92,9 +93,11 @@ export function openMergeStore(
   }
 
   async function storeGroup(objects: Pending[]): Promise<void> {
-    await store.putAll(objects);
     const rows = objects.map(({ row }) => row);
-    await transaction(sql, (tx) => addObjects(tx, repositoryId, rows));
+    const hashes = rows.map(({ hash }) => hash);
+    const begun = await beginPut(sql, hashes);
+    await store.putAll(objects);
+    await transaction(sql, (tx) => addObjects(tx, repositoryId, rows, begun));
   }
 
   return { loadTrees, loadText, putText, flush };

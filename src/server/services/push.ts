@@ -9,6 +9,7 @@ import type {
 } from "#gen/pogo/v1/push.ts";
 import { requireWrite, type Caller } from "../auth.ts";
 import { heldObjects } from "../db/objects.ts";
+import { promised } from "../db/revive.ts";
 import { findTrees } from "../db/trees.ts";
 import type { CallHandlers, Parts } from "./calls.ts";
 import { commit } from "./commit.ts";
@@ -41,9 +42,10 @@ export async function findMissing(
 ): Promise<FindMissingResponse> {
   // Who may not write has nothing to send, and would only learn what is there.
   const { repository } = await requireWrite(sql, caller, request.repository);
+  const { repositoryId } = repository;
   checkHashes(request.objects, request.trees);
-  const objects = await heldObjects(sql, repository.repositoryId, request.objects);
-  const trees = await findTrees(sql, repository.repositoryId, request.trees);
+  const objects = await promised(sql, repositoryId, request.objects, "objects", heldObjects);
+  const trees = await promised(sql, repositoryId, request.trees, "trees", findTrees);
   return {
     objects: missingPositions(request.objects, objects),
     trees: missingPositions(request.trees, trees),

@@ -12,7 +12,8 @@ import type { PutObjectsRequest, PutObjectsResponse } from "#gen/pogo/v1/push.ts
 import { fromParts, type Blob } from "#rpc/blobs.ts";
 import { requireWrite, type Caller } from "../auth.ts";
 import { transaction } from "../db/connect.ts";
-import { addObjects, findObjects, type ObjectRow } from "../db/objects.ts";
+import { addObjects, beginPut, findObjects, type ObjectRow } from "../db/objects.ts";
+import { promised } from "../db/revive.ts";
 import type { Parts } from "./calls.ts";
 import { openRequests } from "./requests.ts";
 
@@ -48,9 +49,11 @@ function openIntake({ sql, store }: Parts, repositoryId: number) {
 
   async function storeGroup(received: Received[]): Promise<void> {
     if (received.length === 0) return;
-    await store.putAll(received);
     const rows = received.map(({ row }) => row);
-    const added = await transaction(sql, (tx) => addObjects(tx, repositoryId, rows));
+    const hashes = rows.map(({ hash }) => hash);
+    const begun = await beginPut(sql, hashes);
+    await store.putAll(received);
+    const added = await transaction(sql, (tx) => addObjects(tx, repositoryId, rows, begun));
     stored.objects += added.count;
     stored.bytes += added.bytes;
   }
@@ -72,14 +75,14 @@ function openIntake({ sql, store }: Parts, repositoryId: number) {
 
   async function take({ hash, bytes }: Blob): Promise<void> {
     const { codec, rawSize } = inspectObject(bytes);
+    const row: ObjectRow = { hash, rawSize, storedSize: bytes.length };
     if (codec === "chunks") {
       // Its chunks may stand in the groups that are not stored yet.
       await finish();
-      await verifyChunkList({ sql, store }, repositoryId, hash, bytes);
+      row.chunks = await verifyChunkList({ sql, store }, repositoryId, hash, bytes);
     } else {
       decodeObject(hash, bytes);
     }
-    const row = { hash, rawSize, storedSize: bytes.length };
     group.set(hashKey(hash), { hash, encoded: bytes, row });
     gatheredBytes += bytes.length;
     if (gatheredBytes >= groupBytes || group.size >= groupCount) await flush();
@@ -88,13 +91,16 @@ function openIntake({ sql, store }: Parts, repositoryId: number) {
   return { stored, take, finish };
 }
 
-/** Checks that the repository holds the chunks, and that together they are what the hash names. */
+/**
+ * Checks that the repository holds the chunks, and that together they are what the hash names.
+ * Says which they are.
+ */
 async function verifyChunkList(
   { sql, store }: Parts,
   repositoryId: number,
   hash: Hash,
   encoded: Uint8Array,
-): Promise<void> {
+): Promise<Hash[]> {
   const chunks = decodeChunkList(encoded);
   if (inspectObject(encoded).rawSize <= objectBytesMax) {
     throw new PogoError("usage", `${toHex(hash)} is small enough to be one object, not chunks`);
@@ -102,7 +108,7 @@ async function verifyChunkList(
   for (let start = 0; start < chunks.length; start += hashesPerRequestMax) {
     const page = chunks.slice(start, start + hashesPerRequestMax);
     const hashes = page.map((chunk) => chunk.hash);
-    const held = await findObjects(sql, repositoryId, hashes);
+    const held = await promised(sql, repositoryId, hashes, "objects", findObjects);
     for (const chunk of page) checkChunk(hash, chunk, held.get(hashKey(chunk.hash)));
   }
   const whole = sha256Stream();
@@ -116,7 +122,7 @@ async function verifyChunkList(
     }
     whole.update(decodeObject(chunk.hash, current));
   }
-  if (equalHashes(whole.digest(), hash)) return;
+  if (equalHashes(whole.digest(), hash)) return chunks.map((chunk) => chunk.hash);
   throw new PogoError("corrupt", `the chunks of ${toHex(hash)} make up another file`);
 }
 

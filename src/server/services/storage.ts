@@ -1,5 +1,10 @@
 import { PogoError } from "#core/errors.ts";
-import type { RebalanceResponse, StorageServiceServer } from "#gen/pogo/v1/storage.ts";
+import type {
+  CollectGarbageRequest,
+  RebalanceResponse,
+  StorageServiceServer,
+} from "#gen/pogo/v1/storage.ts";
+import { collect, collectDefaults } from "../gc/collect.ts";
 import type { VolumesStore } from "../store/volumes.ts";
 import type { CallHandlers, Parts } from "./calls.ts";
 
@@ -10,7 +15,12 @@ export function storageService(
   parts: StorageParts,
   { serverStream }: CallHandlers,
 ): StorageServiceServer {
-  return { rebalance: serverStream(() => rebalance(parts)) };
+  return {
+    rebalance: serverStream(() => rebalance(parts)),
+    collectGarbage: serverStream(({ dryRun }: CollectGarbageRequest) =>
+      collect(parts, { ...collectDefaults, dryRun }),
+    ),
+  };
 }
 
 async function* rebalance({ volumes }: StorageParts): AsyncGenerator<RebalanceResponse> {

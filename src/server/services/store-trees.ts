@@ -4,8 +4,9 @@ import { PogoError } from "#core/errors.ts";
 import { equalHashes, hashKey, keyHash, toHex, type Hash } from "#core/hash.ts";
 import { hashesPerRequestMax, snapshotFilesMax } from "#core/limits.ts";
 import { emptyTreeHash, type Entry } from "#core/tree.ts";
-import type { Sql } from "../db/connect.ts";
+import { transaction, type Queries, type Sql } from "../db/connect.ts";
 import { findObjects, type ObjectRow } from "../db/objects.ts";
+import { claimed, lockHoldings } from "../db/revive.ts";
 import { addTrees, findTrees, type TreeRow, type TreeSize } from "../db/trees.ts";
 
 export type NewTree = { hash: Hash; data: Uint8Array; entries: Entry[] };
@@ -20,7 +21,12 @@ export async function storeTrees(
   batch: NewTree[],
 ): Promise<number> {
   if (batch.length === 0) return 0;
-  const held = await findNamed(sql, repositoryId, batch);
+  return await transaction(sql, (tx) => storeBatch(tx, repositoryId, batch));
+}
+
+async function storeBatch(tx: Queries, repositoryId: number, batch: NewTree[]): Promise<number> {
+  await lockHoldings(tx, repositoryId, "add");
+  const held = await findNamed(tx, repositoryId, batch);
   const rows = new Map<string, TreeRow>();
   for (const { hash, data, entries } of batch) {
     const key = hashKey(hash);
@@ -30,11 +36,11 @@ export async function storeTrees(
     held.trees.set(key, size);
     rows.set(key, { hash, data, ...size });
   }
-  return rows.size === 0 ? 0 : await addTrees(sql, repositoryId, [...rows.values()]);
+  return rows.size === 0 ? 0 : await addTrees(tx, repositoryId, [...rows.values()]);
 }
 
 /** What the repository holds of all that a batch names, and of the batch itself. */
-async function findNamed(sql: Sql, repositoryId: number, batch: NewTree[]): Promise<Held> {
+async function findNamed(tx: Queries, repositoryId: number, batch: NewTree[]): Promise<Held> {
   const objects = new Set<string>();
   const trees = new Set(batch.map(({ hash }) => hashKey(hash)));
   for (const { entries } of batch) {
@@ -44,8 +50,10 @@ async function findNamed(sql: Sql, repositoryId: number, batch: NewTree[]): Prom
     }
   }
   return {
-    objects: await inPages(objects, (page) => findObjects(sql, repositoryId, page)),
-    trees: await inPages(trees, (page) => findTrees(sql, repositoryId, page)),
+    objects: await inPages(objects, (page) =>
+      claimed(tx, repositoryId, page, "objects", findObjects),
+    ),
+    trees: await inPages(trees, (page) => claimed(tx, repositoryId, page, "trees", findTrees)),
   };
 }
 

@@ -26,6 +26,31 @@ export interface RebalanceResponse {
   movedBytes: number;
 }
 
+export interface CollectGarbageRequest {
+  /** Only says what there is to collect. */
+  dryRun: boolean;
+}
+
+export interface CollectGarbageResponse {
+  repositories: number;
+  /** Directories that were looked at. */
+  walked: number;
+  /** Versions that were given up: removed or overwritten too long ago. */
+  expiredVersions: number;
+  /** What nothing names, of what the repositories hold still. */
+  unnamedTrees: number;
+  unnamedObjects: number;
+  unnamedBytes: number;
+  /** What the repositories let go of: a grace period after nothing named it any more. */
+  deletedTrees: number;
+  deletedObjects: number;
+  /** What was deleted from the store: a grace period after no repository held it any more. */
+  freedObjects: number;
+  freedBytes: number;
+  /** What was found in the store and nobody knew of; it is doomed. */
+  strays: number;
+}
+
 function createBaseRebalanceRequest(): RebalanceRequest {
   return {};
 }
@@ -129,6 +154,220 @@ export const RebalanceResponse: MessageFns<RebalanceResponse> = {
   },
 };
 
+function createBaseCollectGarbageRequest(): CollectGarbageRequest {
+  return { dryRun: false };
+}
+
+export const CollectGarbageRequest: MessageFns<CollectGarbageRequest> = {
+  encode(message: CollectGarbageRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.dryRun !== false) {
+      writer.uint32(8).bool(message.dryRun);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): CollectGarbageRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseCollectGarbageRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.dryRun = reader.bool();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseCollectGarbageResponse(): CollectGarbageResponse {
+  return {
+    repositories: 0,
+    walked: 0,
+    expiredVersions: 0,
+    unnamedTrees: 0,
+    unnamedObjects: 0,
+    unnamedBytes: 0,
+    deletedTrees: 0,
+    deletedObjects: 0,
+    freedObjects: 0,
+    freedBytes: 0,
+    strays: 0,
+  };
+}
+
+export const CollectGarbageResponse: MessageFns<CollectGarbageResponse> = {
+  encode(message: CollectGarbageResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.repositories !== 0) {
+      writer.uint32(8).uint64(message.repositories);
+    }
+    if (message.walked !== 0) {
+      writer.uint32(16).uint64(message.walked);
+    }
+    if (message.expiredVersions !== 0) {
+      writer.uint32(24).uint64(message.expiredVersions);
+    }
+    if (message.unnamedTrees !== 0) {
+      writer.uint32(32).uint64(message.unnamedTrees);
+    }
+    if (message.unnamedObjects !== 0) {
+      writer.uint32(40).uint64(message.unnamedObjects);
+    }
+    if (message.unnamedBytes !== 0) {
+      writer.uint32(48).uint64(message.unnamedBytes);
+    }
+    if (message.deletedTrees !== 0) {
+      writer.uint32(56).uint64(message.deletedTrees);
+    }
+    if (message.deletedObjects !== 0) {
+      writer.uint32(64).uint64(message.deletedObjects);
+    }
+    if (message.freedObjects !== 0) {
+      writer.uint32(72).uint64(message.freedObjects);
+    }
+    if (message.freedBytes !== 0) {
+      writer.uint32(80).uint64(message.freedBytes);
+    }
+    if (message.strays !== 0) {
+      writer.uint32(88).uint64(message.strays);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): CollectGarbageResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseCollectGarbageResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.repositories = longToNumber(reader.uint64());
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.walked = longToNumber(reader.uint64());
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.expiredVersions = longToNumber(reader.uint64());
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.unnamedTrees = longToNumber(reader.uint64());
+            continue;
+          }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.unnamedObjects = longToNumber(reader.uint64());
+            continue;
+          }
+          case 6: {
+            if (tag !== 48) {
+              break;
+            }
+
+            message.unnamedBytes = longToNumber(reader.uint64());
+            continue;
+          }
+          case 7: {
+            if (tag !== 56) {
+              break;
+            }
+
+            message.deletedTrees = longToNumber(reader.uint64());
+            continue;
+          }
+          case 8: {
+            if (tag !== 64) {
+              break;
+            }
+
+            message.deletedObjects = longToNumber(reader.uint64());
+            continue;
+          }
+          case 9: {
+            if (tag !== 72) {
+              break;
+            }
+
+            message.freedObjects = longToNumber(reader.uint64());
+            continue;
+          }
+          case 10: {
+            if (tag !== 80) {
+              break;
+            }
+
+            message.freedBytes = longToNumber(reader.uint64());
+            continue;
+          }
+          case 11: {
+            if (tag !== 88) {
+              break;
+            }
+
+            message.strays = longToNumber(reader.uint64());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
 /** Looks after the bytes of all repositories. For who administers the server. */
 export type StorageServiceService = typeof StorageServiceService;
 export const StorageServiceService = {
@@ -147,6 +386,23 @@ export const StorageServiceService = {
       Buffer.from(RebalanceResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): RebalanceResponse => RebalanceResponse.decode(value),
   },
+  /**
+   * Deletes what nothing can go back to any more, while others go on. Every server does so daily by
+   * itself. Says how far it is from time to time; the last message is the result.
+   */
+  collectGarbage: {
+    path: "/pogo.v1.StorageService/CollectGarbage" as const,
+    requestStream: false as const,
+    responseStream: true as const,
+    requestSerialize: (value: CollectGarbageRequest): Buffer =>
+      Buffer.from(CollectGarbageRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): CollectGarbageRequest =>
+      CollectGarbageRequest.decode(value),
+    responseSerialize: (value: CollectGarbageResponse): Buffer =>
+      Buffer.from(CollectGarbageResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): CollectGarbageResponse =>
+      CollectGarbageResponse.decode(value),
+  },
 } as const;
 
 export interface StorageServiceServer extends UntypedServiceImplementation {
@@ -155,6 +411,11 @@ export interface StorageServiceServer extends UntypedServiceImplementation {
    * to time; the last message is the result.
    */
   rebalance: handleServerStreamingCall<RebalanceRequest, RebalanceResponse>;
+  /**
+   * Deletes what nothing can go back to any more, while others go on. Every server does so daily by
+   * itself. Says how far it is from time to time; the last message is the result.
+   */
+  collectGarbage: handleServerStreamingCall<CollectGarbageRequest, CollectGarbageResponse>;
 }
 
 export interface StorageServiceClient extends Client {
@@ -171,6 +432,19 @@ export interface StorageServiceClient extends Client {
     metadata?: Metadata,
     options?: Partial<CallOptions>,
   ): ClientReadableStream<RebalanceResponse>;
+  /**
+   * Deletes what nothing can go back to any more, while others go on. Every server does so daily by
+   * itself. Says how far it is from time to time; the last message is the result.
+   */
+  collectGarbage(
+    request: CollectGarbageRequest,
+    options?: Partial<CallOptions>,
+  ): ClientReadableStream<CollectGarbageResponse>;
+  collectGarbage(
+    request: CollectGarbageRequest,
+    metadata?: Metadata,
+    options?: Partial<CallOptions>,
+  ): ClientReadableStream<CollectGarbageResponse>;
 }
 
 export const StorageServiceClient = makeGenericClientConstructor(

@@ -1,0 +1,73 @@
+/** Walks over all that a repository holds, and the marks that they leave: see the tables. */
+import type { Hash } from "#core/hash.ts";
+import { hashArray, transaction, type Queries, type Sql } from "./connect.ts";
+
+/** A walk under way. Everything is as it was at `startedAt` or newer. */
+export type Walk = { walkId: number; repositoryId: number; startedAt: Date };
+
+const silentMinutes = 15;
+
+/** Begins a walk; nothing when another server walks over the repository at the moment. */
+export async function beginWalk(sql: Sql, repositoryId: number): Promise<Walk | undefined> {
+  return await transaction(sql, async (tx) => {
+    const dead = await tx<{ walkId: number }[]>`
+      delete from walks where heard_at < now() - make_interval(mins => ${silentMinutes})
+      returning walk_id`;
+    for (const { walkId } of dead) await tx`delete from walk_marks where walk_id = ${walkId}`;
+    const [walk] = await tx<Walk[]>`
+      insert into walks (repository_id)
+      select repository_id from repositories where repository_id = ${repositoryId}
+      on conflict do nothing
+      returning walk_id, repository_id, started_at`;
+    return walk;
+  });
+}
+
+/** Says that a walk goes on; no when it was taken for dead. */
+export async function continueWalk(sql: Queries, { walkId }: Walk): Promise<boolean> {
+  const rows = await sql`update walks set heard_at = now() where walk_id = ${walkId} returning 1`;
+  return rows.length > 0;
+}
+
+/** Ends a walk and forgets its marks. */
+export async function endWalk(sql: Sql, { walkId }: Walk): Promise<void> {
+  await sql`delete from walk_marks where walk_id = ${walkId}`;
+  await sql`delete from walks where walk_id = ${walkId}`;
+}
+
+/** Marks trees and objects; says which were not marked before. */
+export async function addMarks(
+  sql: Queries,
+  { walkId }: Walk,
+  kind: "tree" | "object",
+  hashes: readonly Hash[],
+  { isOpen }: { isOpen: boolean },
+): Promise<void> {
+  if (hashes.length === 0) return;
+  await sql`
+    insert into walk_marks (walk_id, is_tree, hash, is_open)
+    select ${walkId}::bigint, ${kind === "tree"}::boolean, hash, ${isOpen}::boolean
+    from unnest(${hashArray(hashes)}::bytea[]) hash
+    on conflict do nothing`;
+}
+
+/** Takes trees whose entries are still to be looked at. */
+export async function takeOpen(sql: Queries, { walkId }: Walk, limit: number): Promise<Hash[]> {
+  const rows = await sql<{ hash: Hash }[]>`
+    update walk_marks set is_open = false
+    where walk_id = ${walkId} and is_tree and hash in (
+      select hash from walk_marks where walk_id = ${walkId} and is_open limit ${limit})
+    returning hash`;
+  return rows.map((row) => row.hash);
+}
+
+/** Marks the chunks of the large files that are marked. */
+export async function markChunks(sql: Queries, { walkId }: Walk): Promise<void> {
+  await sql`
+    insert into walk_marks (walk_id, is_tree, hash, is_open)
+    select ${walkId}::bigint, false, substring(chunks from at for 32), false
+    from walk_marks m join object_chunks using (hash)
+    cross join lateral generate_series(1, octet_length(chunks), 32) at
+    where m.walk_id = ${walkId} and not m.is_tree
+    on conflict do nothing`;
+}

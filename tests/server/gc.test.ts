@@ -1,0 +1,194 @@
+import { describe, expect, test } from "bun:test";
+import { join } from "node:path";
+
+import { newRequestId, type Remote } from "#client/remote.ts";
+import { isPogoError } from "#core/errors.ts";
+import { hashKey, type Hash } from "#core/hash.ts";
+import { encodeTree } from "#core/tree.ts";
+import { connect, type Sql } from "#server/db/connect.ts";
+import { collect, collectDefaults, type Collected } from "#server/gc/collect.ts";
+import { openDiskStore } from "#server/store/disk.ts";
+import type { ObjectStore } from "#server/store/store.ts";
+import { blobsOf, holdings, needed, pass } from "../support/gc-world.ts";
+import { engines } from "../support/postgres.ts";
+import { newChangeName } from "../support/publish.ts";
+import { seededRandom } from "../support/random.ts";
+import { createRemote, startTestServer, testRootToken } from "../support/server.ts";
+import { MemoryStore, type Snapshot } from "../support/snapshot.ts";
+
+const hourMs = 60 * 60 * 1000;
+const dayMs = 24 * hourMs;
+const epochs = Number(Bun.env["POGO_TEST_EPOCHS"] ?? 50);
+
+type World = AsyncDisposable & {
+  sql: Sql;
+  store: ObjectStore;
+  remote: Remote;
+  contents: MemoryStore;
+  collect(options?: Partial<typeof collectDefaults>): Promise<Collected>;
+};
+
+/** A server, and beside it what another server would collect with. */
+async function openWorld(): Promise<World> {
+  await using opening = new AsyncDisposableStack();
+  const server = opening.use(await startTestServer(engines[0]!));
+  const sql = connect(server.databaseUrl!);
+  opening.defer(() => sql.end({ timeout: 1 }));
+  const store = opening.use(await openDiskStore(join(server.dataDirectory, "objects")));
+  const remote = await createRemote(server.channel(testRootToken), "world");
+  const opened = opening.move();
+  return {
+    sql,
+    store,
+    remote,
+    contents: new MemoryStore(),
+    async collect(options = {}) {
+      let last: Collected | undefined;
+      for await (const now of collect({ sql, store }, { ...collectDefaults, ...options })) {
+        last = now;
+      }
+      return last!;
+    },
+    [Symbol.asyncDispose]: () => opened.disposeAsync(),
+  };
+}
+
+/** A push that stops for a while after each of its steps. */
+function startPush({ remote, contents }: World, push: { root: Hash; change?: string }) {
+  const trees = new Map<string, Hash>();
+  const objects = new Map<string, Hash>();
+  const gather = (root: Hash) => {
+    for (const entry of contents.trees.get(hashKey(root))!) {
+      if (entry.kind === "directory") gather(entry.hash);
+      if (entry.kind === "file") objects.set(hashKey(entry.hash), entry.hash);
+    }
+    // Children come before parents.
+    trees.set(hashKey(root), root);
+  };
+  gather(push.root);
+  const blobs = [...objects.keys()].flatMap((key) => blobsOf(contents.files.get(key)!));
+  let missing = { objects: [] as number[], trees: [] as number[] };
+  const steps = [
+    async () => {
+      const asked = blobs.map(({ hash }) => hash);
+      missing = await remote.findMissing(asked, [...trees.values()]);
+    },
+    async () => void (await remote.putObjects(missing.objects.map((index) => blobs[index]!))),
+    async () => {
+      const hashes = [...trees.values()];
+      const sent = missing.trees.map((index) => hashes[index]!);
+      await remote.putTrees(
+        sent.map((hash) => ({ hash, bytes: encodeTree(contents.trees.get(hashKey(hash))!) })),
+      );
+    },
+    async () => {
+      const known = push.change && (await remote.getChange(push.change));
+      await remote.commit({
+        requestId: newRequestId(),
+        change: known ? known.name : newChangeName(),
+        expectedVersion: known ? known.version : 0,
+        tree: push.root,
+        parents: [],
+        child: newChangeName(),
+      });
+    },
+  ];
+  return { step: () => steps.shift()!(), isDone: () => steps.length === 0, hours: 0 };
+}
+
+const noise = (size: number, seed: number) => {
+  const { random } = seededRandom(seed);
+  return Uint8Array.from({ length: size }, () => random() * 256);
+};
+
+const texts: (string | Uint8Array)[] = Array.from({ length: 12 }, (_, index) => `text ${index}\n`);
+
+// The embedded database is this one process's: nothing could be done to it from beside.
+describe.skipIf(engines[0] !== "postgres")("garbage collection", () => {
+  test("random pushes, removals, undos and collections agree with a model", async () => {
+    const { seed, random } = seededRandom();
+    console.log(`seed ${seed}`);
+    const below = (count: number) => Math.floor(random() * count);
+    await using world = await openWorld();
+    const { sql, store, remote, contents } = world;
+    const files = [...texts, noise(5 * 1024 * 1024, 7)];
+    let pushes: ReturnType<typeof startPush>[] = [];
+
+    const snapshot = (): Snapshot =>
+      Object.fromEntries(
+        Array.from({ length: 1 + below(4) }, () => {
+          const directory = ["", "a/", "a/b/", "c/"][below(4)]!;
+          const file = files[random() < 0.03 ? 12 : below(12)]!;
+          return [`${directory}file-${below(3)}`, file];
+        }),
+      );
+    const names = async () =>
+      (await sql<{ name: string }[]>`select name from changes where removed_at is null`).map(
+        ({ name }) => name,
+      );
+    const refused = (error: unknown) => {
+      // Undoing what others have built upon, for instance.
+      if (!isPogoError(error) || error.code === "internal") throw error;
+    };
+    async function check(): Promise<void> {
+      const held = await holdings(sql, store);
+      const model = await needed(sql, contents, collectDefaults.retentionMs);
+      expect([...model.trees].filter((hash) => !held.trees.has(hash))).toEqual([]);
+      expect([...model.objects].filter((hash) => !held.objects.has(hash))).toEqual([]);
+      expect([...held.objects].filter((hash) => !held.stored.has(hash))).toEqual([]);
+    }
+
+    for (let epoch = 0; epoch < epochs; epoch++) {
+      const action = below(10);
+      if (action < 3) {
+        const all = await names();
+        const change = random() < 0.5 ? all[below(all.length)] : undefined;
+        const root = contents.add(snapshot());
+        pushes.push(startPush(world, { root, ...(change !== undefined && { change }) }));
+      }
+      for (const push of pushes) if (random() < 0.6) await push.step().catch(refused);
+      if (action === 4) {
+        const all = await names();
+        const name = all[below(all.length)];
+        if (name !== undefined) await remote.removeChange(name).catch(refused);
+      }
+      if (action === 5) {
+        await remote.undoOperation({ requestId: newRequestId(), number: 0 }).catch(refused);
+      }
+      const hours = action === 6 ? 1 + below(900) : below(12);
+      await pass(sql, hours * hourMs);
+      // Whoever takes longer than the grace period starts anew.
+      for (const push of pushes) push.hours += hours;
+      pushes = pushes.filter((push) => !push.isDone() && push.hours < 23);
+      if (random() < 0.5) {
+        if (random() < 0.2) await store.putAll([straying(files[below(12)]!, epoch)]);
+        await world.collect({ memoryTreesMax: random() < 0.5 ? 0 : Infinity });
+        await check();
+      }
+    }
+    const settle = async () => {
+      for (let round = 0; round < 3; round++) {
+        await pass(sql, 2 * dayMs);
+        await world.collect();
+      }
+      return await holdings(sql, store);
+    };
+    const recent = await settle();
+    // What could be gone back to until a moment ago is still on its way out.
+    const still = await needed(sql, contents, collectDefaults.retentionMs + 6.5 * dayMs);
+    expect([...recent.trees].filter((hash) => !still.trees.has(hash))).toEqual([]);
+    expect([...recent.stored].filter((hash) => !still.objects.has(hash))).toEqual([]);
+    await pass(sql, 31 * dayMs);
+    const held = await settle();
+    const model = await needed(sql, contents, collectDefaults.retentionMs);
+    expect(held.trees).toEqual(model.trees);
+    expect(held.objects).toEqual(model.objects);
+    expect(held.stored).toEqual(model.objects);
+  });
+});
+
+/** Bytes that a server put and did not live to write down. */
+function straying(text: string | Uint8Array, number: number) {
+  const [blob] = blobsOf(Buffer.from(`${String(text)}${number}`));
+  return { hash: blob!.hash, encoded: blob!.bytes };
+}
