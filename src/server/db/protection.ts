@@ -34,11 +34,10 @@ export async function checkProtection(scene: Scene): Promise<void> {
   const movedNames = new Set(moved.map(({ bookmark }) => bookmark));
   const unmoved = bookmarks.filter(({ name }) => !movedNames.has(name));
   const kept = bookmarks.filter(({ rule }) => rule.forwardOnly || rule.immutable);
-  for (const effect of rewritten) {
-    const on = unmoved.filter(({ changeName }) => changeName === effect.change);
-    for (const bookmark of on) await checkRewritten(scene, bookmark);
-    await checkBelow(scene, effect, kept);
-  }
+  const names = new Set(rewritten.map(({ change }) => change));
+  const on = unmoved.filter(({ changeName }) => names.has(changeName));
+  for (const bookmark of on) await checkRewritten(scene, bookmark);
+  if (kept.length > 0) await checkBelow(scene, rewritten, kept);
 }
 
 function isRewritten({ before, after }: ChangeEffect): boolean {
@@ -60,7 +59,7 @@ async function checkMove(scene: Scene, effect: BookmarkEffect, rule: RuleRow): P
   if (before === null || !rule.forwardOnly) return;
   const from = await versionBefore(scene, before);
   const to = await currentVersion(scene, after);
-  if (await isBelow(scene, from, [to])) return;
+  if ((await findBelow(scene, [from], [to])) !== undefined) return;
   const change = `change ${before.slice(0, 8)}`;
   throw refused(bookmark, `it only moves forward, to what stands on ${change}`, {
     hint: `bring the two together: pogo sync ${bookmark}`,
@@ -76,19 +75,22 @@ async function checkRewritten(scene: Scene, { name, changeName, rule }: Protecte
   if (rule.described) await checkDescribed(scene, name, changeName);
 }
 
-/** A change that bookmarks may stand on has another version now, or is hidden. */
+/** Changes that bookmarks may stand on have other versions now, or are hidden. */
 async function checkBelow(
   scene: Scene,
-  { change, before }: ChangeEffect,
+  rewritten: readonly ChangeEffect[],
   bookmarks: readonly Protected[],
 ): Promise<void> {
-  const { tx, repositoryId } = scene;
-  if (bookmarks.length === 0 || before === null) return;
-  const version = await findNamedVersion(tx, repositoryId, change, before.version);
-  if (!version || !(await hasChildren(scene, version.changeId, version.versionId))) return;
+  const replaced = await readReplaced(scene, rewritten);
+  const ids = [...replaced.keys()];
+  if (ids.length === 0) return;
+  const all = bookmarks.map(({ versionId }) => versionId);
+  const found = await findBelow(scene, ids, all);
+  if (found === undefined) return;
   for (const { name, versionId } of bookmarks) {
-    if (!(await isBelow(scene, version.versionId, [versionId]))) continue;
-    throw refused(name, `change ${change.slice(0, 8)}, which it stands on, is not rewritten`);
+    if ((await findBelow(scene, [found], [versionId])) === undefined) continue;
+    const change = `change ${replaced.get(found)!.slice(0, 8)}`;
+    throw refused(name, `${change}, which it stands on, is not rewritten`);
   }
 }
 
@@ -152,38 +154,48 @@ async function currentVersion(
   return change.versionId;
 }
 
-async function hasChildren(
+/** Versions that changes are at no more and that something stands on, with their names. */
+async function readReplaced(
   { tx, repositoryId }: Scene,
-  changeId: number,
-  versionId: number,
-): Promise<boolean> {
-  const rows = await tx`
-    select 1 from version_parents
-    where repository_id = ${repositoryId} and parent_change_id = ${changeId}
-      and parent_version_id = ${versionId}
-    limit 1`;
-  return rows.length > 0;
+  rewritten: readonly ChangeEffect[],
+): Promise<Map<number, string>> {
+  const names = textArray(rewritten.map(({ change }) => change));
+  const numbers = numberArray(rewritten.map(({ before }) => before?.version));
+  const rows = await tx<{ versionId: number; name: string }[]>`
+    select v.version_id, wanted.name
+    from unnest(${names}::text[], ${numbers}::bigint[]) wanted (name, number)
+    cross join lateral (select change_id from changes
+      where repository_id = ${repositoryId} and name = wanted.name limit 1) c
+    cross join lateral (select version_id from versions
+      where repository_id = ${repositoryId} and change_id = c.change_id
+        and number = wanted.number limit 1) v
+    where exists (select 1 from version_parents
+      where repository_id = ${repositoryId} and parent_change_id = c.change_id
+        and parent_version_id = v.version_id)`;
+  return new Map(rows.map(({ versionId, name }) => [versionId, name]));
 }
 
 /**
- * Tells whether a version is one of the others, or of what they stand on. Versions have larger ids
+ * Finds one of the versions among the others and what those stand on. Versions have larger ids
  * than all that they stand on, so nothing older is looked at.
  */
-async function isBelow(
+async function findBelow(
   { tx, repositoryId }: Scene,
-  versionId: number,
+  versionIds: readonly number[],
   others: readonly number[],
-): Promise<boolean> {
-  const rows = await tx`
+): Promise<number | undefined> {
+  const oldest = Math.min(...versionIds);
+  const [row] = await tx<{ versionId: number }[]>`
     with recursive walk (version_id) as (
-      select id from unnest(${numberArray(others)}::bigint[]) start (id) where id >= ${versionId}
+      select id from unnest(${numberArray(others)}::bigint[]) start (id) where id >= ${oldest}
       union
       select p.parent_version_id
       from walk
       cross join lateral (select parent_version_id from version_parents
         where repository_id = ${repositoryId} and version_id = walk.version_id offset 0) p
-      where p.parent_version_id >= ${versionId}
+      where p.parent_version_id >= ${oldest}
     )
-    select 1 from walk where version_id = ${versionId} limit 1`;
-  return rows.length > 0;
+    select version_id from walk
+    where version_id = any(${numberArray(versionIds)}::bigint[]) limit 1`;
+  return row?.versionId;
 }
