@@ -64,7 +64,7 @@ export function reportRestored(
   kind: "undo" | "redo",
 ): void {
   const { workspace } = session;
-  const { restored, replaced, kept } = restoreDiscard(workspace, discard, kind);
+  const { replaced, kept, ...restored } = restoreDiscard(workspace, discard, kind);
   const files = restored.files.map(({ path, status }) => ({ path, status }));
   const keptIn = relative(workspace.root, replaced.directory);
   const value = {
@@ -82,7 +82,7 @@ export function reportRestored(
     return lines.join("\n");
   });
   if (kept.length === 0) return;
-  const from = relative(workspace.root, restored.directory);
+  const from = relative(workspace.root, discard.directory);
   const message = `something was in the way at ${kept.join(", ")}: what was kept is still in ${from}`;
   context.warn(message, "pogo status");
 }

@@ -27,8 +27,8 @@ import {
 import { isExecutable } from "./stat.ts";
 import { writing } from "./writing.ts";
 
-/** What was brought back, what took its place, and where something stood in the way. */
-export type RestoredDiscard = { restored: Discard; replaced: Discard; kept: string[] };
+/** What was brought back, where what stood there is now, and where something stood in the way. */
+export type RestoredDiscard = { files: DiscardedFile[]; replaced: Discard; kept: string[] };
 
 /** The last discard that is not brought back, or that was made again by a redo. */
 export function findUndoableDiscard(workspace: Workspace): Discard | undefined {
@@ -64,6 +64,11 @@ export function restoreDiscard(
   const { state } = workspace;
   assert(interruptedOperation(workspace) === undefined, "an interrupted operation is recovered");
   const swaps = planSwaps(workspace, discard);
+  if (swaps.length === 0) {
+    throw new PogoError("not-found", `nothing is left in ${discard.directory}`, {
+      hint: "what was discarded can be taken out of a backup of it only",
+    });
+  }
   const id = (listDiscards(workspace)[0]?.id ?? 0) + 1;
   const operation: Operation = {
     kind: "restore",
@@ -87,7 +92,8 @@ export function restoreDiscard(
   const { kept } = finishRestore(workspace, operation);
   const replaced = listDiscards(workspace).find((other) => other.id === id);
   assert(replaced, "what was replaced is recorded");
-  return { restored: discard, replaced, kept };
+  const paths = new Set(swaps.map(({ path }) => path));
+  return { files: discard.files.filter(({ path }) => paths.has(path)), replaced, kept };
 }
 
 /** Does, or goes on with, what was begun; says where something was in the way. */
