@@ -14,7 +14,7 @@ export function conflictLines(paths: readonly string[], style: Style): string[] 
     lines.push(fileLine({ path, status: "conflicted" }, style));
   }
   if (paths.length > pathsShown) lines.push(`  and ${paths.length - pathsShown} more`);
-  lines.push("edit the markers away, or take one side: pogo resolve PATH --side NAME");
+  lines.push("edit the markers away, take one side (pogo resolve PATH --side NAME) or merge (--tool)");
   return lines;
 }
 

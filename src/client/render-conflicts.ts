@@ -1,43 +1,33 @@
-/** Makes the files by which conflicts stand in a working copy: see conflict-records.ts. */
-import { hasMarkers, markConflict } from "#core/conflict-markers.ts";
-import type { ConflictTerm } from "#core/conflict.ts";
+/** Renders the conflicts of a change: how each stands is conflict-files.ts's business. */
 import { isPogoError } from "#core/errors.ts";
-import { hashKey, sha256, type Hash } from "#core/hash.ts";
-import { objectBytesMax } from "#core/limits.ts";
-import { encodeObject } from "#core/object.ts";
-import { joinPath, symlinkEscapes } from "#core/path.ts";
+import { hashKey, type Hash } from "#core/hash.ts";
+import { baseName, foldName, joinPath, parentPath } from "#core/path.ts";
 import {
   decodeTree,
   emptyTreeHash,
   equalEntries,
   type ConflictEntry,
   type Entry,
-  type FileEntry,
-  type SymlinkEntry,
 } from "#core/tree.ts";
-import { readWholeContents } from "./contents.ts";
+import {
+  foldedNames,
+  numberedLabels,
+  renderConflict,
+  type Labels,
+  type Rendering,
+} from "./conflict-files.ts";
 import type { Remote } from "./remote.ts";
 import { baseTree, type TreeSource } from "./state-directories.ts";
 import type { CurrentChange, ParentChange } from "./state.ts";
 import {
   baseConflicts,
   noConflicts,
-  type ConflictRecord,
   type RenderedConflicts,
 } from "./working-copy/conflict-records.ts";
 import type { Workspace } from "./workspace.ts";
 
-type Rendering = {
-  remote: Remote;
-  parents: readonly ParentChange[];
-  trees: (hash: Hash) => Promise<Entry[]>;
-  rendered: RenderedConflicts;
-};
-type FileTerm = Extract<ConflictTerm, { kind: "file" }>;
-type Labels = { names: string[]; titles: string[] };
+type Found = { path: string; entry: ConflictEntry; siblings: readonly Entry[] };
 
-// Larger texts are not read by people side by side.
-const textBytesMax = 1024 * 1024;
 // Above, sides are numbered: whose they are would have to be asked path by path.
 const namedConflictsMax = 100;
 const ancestorsMax = 20;
@@ -53,18 +43,28 @@ export async function renderConflicts(
   const rendered: RenderedConflicts = { records: new Map(), objects: new Map() };
   const trees = treeLoader(workspace, remote, source);
   const known = baseConflicts(workspace.state);
-  const fresh: { path: string; entry: ConflictEntry }[] = [];
-  for await (const { path, entry } of entriesBelow(trees, "", target.tree)) {
-    if (entry.kind !== "conflict") continue;
+  const fresh: Found[] = [];
+  const taken = new Map<string, Set<string>>();
+  for await (const found of conflictsBelow(trees, "", target.tree)) {
+    const { path, entry, siblings } = found;
+    const directory = parentPath(path);
+    const names = taken.get(directory) ?? foldedNames(siblings);
+    taken.set(directory, names);
     const before = known.get(path);
-    if (before && equalEntries(before.entry, entry)) rendered.records.set(path, before);
-    else fresh.push({ path, entry });
+    if (!before || !equalEntries(before.entry, entry)) {
+      fresh.push(found);
+      continue;
+    }
+    rendered.records.set(path, before);
+    for (const standIn of before.standIns) names.add(foldName(baseName(standIn)));
   }
   if (fresh.length === 0) return rendered;
   const parents = fresh.length > namedConflictsMax ? [] : await mergedParents(remote, target);
-  const rendering: Rendering = { remote, parents, trees, rendered };
+  const rendering: Rendering = { remote, trees, objects: rendered.objects };
   for (const { path, entry } of fresh) {
-    rendered.records.set(path, await renderConflict(rendering, path, entry));
+    const labels = await labelSides(remote, parents, path, entry);
+    const names = taken.get(parentPath(path))!;
+    rendered.records.set(path, await renderConflict(rendering, path, entry, labels, names));
   }
   return rendered;
 }
@@ -82,16 +82,17 @@ async function mergedParents(remote: Remote, target: CurrentChange): Promise<Par
   return [];
 }
 
-/** Yields the files, links and conflicts below a directory. */
-export async function* entriesBelow(
+/** Yields the conflicts below a directory, and what stands next to them. */
+async function* conflictsBelow(
   trees: (hash: Hash) => Promise<Entry[]>,
   path: string,
   tree: Hash,
-): AsyncGenerator<{ path: string; entry: Exclude<Entry, { kind: "directory" }> }> {
-  for (const entry of await trees(tree)) {
+): AsyncGenerator<Found> {
+  const siblings = await trees(tree);
+  for (const entry of siblings) {
     const child = joinPath(path, entry.name);
-    if (entry.kind === "directory") yield* entriesBelow(trees, child, entry.hash);
-    else yield { path: child, entry };
+    if (entry.kind === "directory") yield* conflictsBelow(trees, child, entry.hash);
+    else if (entry.kind === "conflict") yield { path: child, entry, siblings };
   }
 }
 
@@ -115,93 +116,14 @@ export function treeLoader(
   };
 }
 
-async function renderConflict(
-  rendering: Rendering,
-  path: string,
-  entry: ConflictEntry,
-): Promise<ConflictRecord> {
-  const labels = await labelSides(rendering, path, entry);
-  const { names } = labels;
-  const marked = await renderText(rendering, path, entry, labels);
-  if (marked) return { path, entry, names, standIns: [], ...marked };
-  const files: ConflictRecord["files"] = [];
-  const standIns: string[] = [];
-  for (const [index, side] of entry.sides.entries()) {
-    if (!side) continue;
-    const standIn = `${path}.~${names[index]}~`;
-    standIns.push(standIn);
-    await addSide(rendering, files, standIn, side);
-  }
-  return { path, entry, names, files, standIns };
-}
-
-async function addSide(
-  { trees, rendered }: Rendering,
-  files: ConflictRecord["files"],
-  path: string,
-  { path: _, ...side }: ConflictTerm,
-): Promise<void> {
-  if (side.kind === "directory") {
-    for await (const { path: below, entry } of entriesBelow(trees, path, side.hash)) {
-      if (entry.kind !== "conflict") files.push({ path: below, entry });
-    }
-    return;
-  }
-  const name = baseName(path);
-  if (side.kind === "file" || !symlinkEscapes(path, side.target)) {
-    return void files.push({ path, entry: { ...side, name } as FileEntry | SymlinkEntry });
-  }
-  // It must not be followed: the text says where it led.
-  const bytes = Buffer.from(side.target);
-  files.push({ path, entry: addObject(rendered, name, bytes, false) });
-}
-
-async function renderText(
-  { remote, rendered }: Rendering,
-  path: string,
-  { sides, bases }: ConflictEntry,
-  { titles }: Labels,
-): Promise<Pick<ConflictRecord, "files" | "markerLength"> | undefined> {
-  const [ours, theirs] = sides;
-  const [base] = bases;
-  const isFile = (term: ConflictTerm | undefined): term is FileTerm => term?.kind === "file";
-  if (sides.length !== 2 || !isFile(ours) || !isFile(theirs)) return undefined;
-  const wanted = [ours, theirs, ...(isFile(base) ? [base] : [])];
-  if (wanted.some(({ size }) => size > textBytesMax)) return undefined;
-  const contents = await readWholeContents(remote, wanted, textBytesMax);
-  const texts = {
-    ours: contents(ours.hash)!,
-    theirs: contents(theirs.hash)!,
-    base: isFile(base) ? contents(base.hash)! : new Uint8Array(0),
-  };
-  const labels = { ours: titles[0]!, theirs: titles[1]!, base: "before both" };
-  const marked = markConflict(texts, labels);
-  if (!marked || marked.bytes.length > objectBytesMax) return undefined;
-  // Only their modes, or where they belong, may be in conflict.
-  if (!hasMarkers(marked.bytes, marked.markerLength)) return undefined;
-  const entry = addObject(rendered, baseName(path), marked.bytes, ours.executable);
-  return { files: [{ path, entry }], markerLength: marked.markerLength };
-}
-
-function addObject(
-  { objects }: RenderedConflicts,
-  name: string,
-  bytes: Uint8Array,
-  executable: boolean,
-): FileEntry {
-  const hash = sha256(bytes);
-  objects.set(hashKey(hash), { hash, bytes: encodeObject(bytes) });
-  return { kind: "file", name, executable, size: bytes.length, hash };
-}
-
 /** Names the sides for the parents that have them. */
 async function labelSides(
-  { remote, parents }: Rendering,
+  remote: Remote,
+  parents: readonly ParentChange[],
   path: string,
   { sides }: ConflictEntry,
 ): Promise<Labels> {
-  const names = sides.map((_, index) => `side-${index + 1}`);
-  const titles = names.map((name) => name.replace("-", " "));
+  const { names, titles } = numberedLabels(sides);
   for (const { change, version, description } of parents) {
     const revision = `${change}@${version}`;
     const index = await findSide(remote, revision, path, sides, names);
@@ -242,8 +164,4 @@ async function entryAt(remote: Remote, revision: string, path: string): Promise<
     if (isPogoError(error, "not-found")) return undefined;
     throw error;
   }
-}
-
-function baseName(path: string): string {
-  return path.slice(path.lastIndexOf("/") + 1);
 }

@@ -6,16 +6,27 @@ import {
   renameSync,
   rmSync,
   symlinkSync,
+  writeFileSync,
   writeSync,
 } from "node:fs";
 import { dirname, join } from "node:path";
 import type { ConflictTerm } from "#core/conflict.ts";
 import { PogoError } from "#core/errors.ts";
+import { hashKey } from "#core/hash.ts";
+import { decodeObject } from "#core/object.ts";
+import { baseName, foldName, parentPath, symlinkEscapes } from "#core/path.ts";
 import type { FileEntry, SymlinkEntry } from "#core/tree.ts";
+import { renderDirectory } from "./conflict-files.ts";
 import { readContents } from "./contents.ts";
 import type { Remote } from "./remote.ts";
-import { entriesBelow, treeLoader } from "./render-conflicts.ts";
-import { baseConflicts, standsAs, type ConflictRecord } from "./working-copy/conflict-records.ts";
+import { treeLoader } from "./render-conflicts.ts";
+import {
+  addConflicts,
+  baseConflicts,
+  removeSides,
+  type ConflictRecord,
+  type RenderedConflicts,
+} from "./working-copy/conflict-records.ts";
 import { scan } from "./working-copy/scan.ts";
 import { writing } from "./working-copy/writing.ts";
 import type { Workspace } from "./workspace.ts";
@@ -51,28 +62,41 @@ export function listConflicts(workspace: Workspace): OpenConflict[] {
 /** Resolves a path in conflict. Sides that somebody wrote to stay where they are. */
 export async function resolveConflict(parts: Parts, path: string, choice: Choice): Promise<void> {
   const { workspace } = parts;
-  const record = baseConflicts(workspace.state).get(path);
-  if (!record) throw new PogoError("not-found", `${JSON.stringify(path)} is not in conflict`);
+  const record = findConflict(workspace, path);
   const term = choose(record, choice);
+  const target = placeOf(path, term);
   const { root, control } = workspace;
   const staging = join(control, "resolving");
   rmSync(staging, { recursive: true, force: true });
   mkdirSync(staging);
   try {
     const staged = join(staging, "chosen");
-    if (term) await writeTerm(parts, path, staged, term);
-    const target = join(root, path);
+    if (term) await writeTerm(parts, target, staged, term);
     writing(path, () => {
       // The markers' text was made here: it can be made again.
-      rmSync(target, { recursive: false, force: true });
-      if (term) renameSync(staged, target);
+      rmSync(join(root, path), { recursive: false, force: true });
+      if (!term) return;
+      mkdirSync(dirname(join(root, target)), { recursive: true });
+      renameSync(staged, join(root, target));
     });
-    for (const file of record.files) {
-      if (file.path !== path && standsAs(root, file)) rmSync(join(root, file.path));
-    }
+    removeSides(root, record);
   } finally {
     rmSync(staging, { recursive: true, force: true });
   }
+}
+
+/** How the conflict at a path stands. */
+export function findConflict({ state }: Workspace, path: string): ConflictRecord {
+  const record = baseConflicts(state).get(path);
+  if (record) return record;
+  throw new PogoError("not-found", `${JSON.stringify(path)} is not in conflict`);
+}
+
+/** A side that stood next to the conflict, under a name that differs in case alone, keeps that. */
+function placeOf(path: string, term: ConflictTerm | undefined): string {
+  const own = term?.path ?? path;
+  const isNext = parentPath(own) === parentPath(path);
+  return isNext && foldName(baseName(own)) === foldName(baseName(path)) ? own : path;
 }
 
 function choose({ path, entry, names }: ConflictRecord, choice: Choice): ConflictTerm | undefined {
@@ -96,11 +120,18 @@ async function writeTerm(
 ): Promise<void> {
   if (term.kind !== "directory") return await writeLeaf(remote, path, target, term);
   const trees = treeLoader(workspace, remote, () => undefined);
-  for await (const { path: below, entry } of entriesBelow(trees, "", term.hash)) {
-    if (entry.kind === "conflict") continue;
-    const absolute = join(target, below);
+  const objects: RenderedConflicts["objects"] = new Map();
+  const { files, records } = await renderDirectory({ remote, trees, objects }, path, term.hash);
+  addConflicts(workspace.state, {
+    records: new Map(records.map((record) => [record.path, record])),
+    objects,
+  });
+  for (const { path: child, entry } of files) {
+    const absolute = join(target, child.slice(path.length + 1));
     mkdirSync(dirname(absolute), { recursive: true });
-    await writeLeaf(remote, `${path}/${below}`, absolute, entry);
+    const made = entry.kind === "file" ? objects.get(hashKey(entry.hash)) : undefined;
+    if (!made) await writeLeaf(remote, child, absolute, entry);
+    else writing(child, () => writeFileSync(absolute, decodeObject(made.hash, made.bytes)));
   }
 }
 
@@ -110,7 +141,15 @@ async function writeLeaf(
   target: string,
   entry: Omit<FileEntry, "name"> | Omit<SymlinkEntry, "name">,
 ): Promise<void> {
-  if (entry.kind === "symlink") return writing(path, () => symlinkSync(entry.target, target));
+  if (entry.kind === "symlink") {
+    if (!symlinkEscapes(path, entry.target)) {
+      return writing(path, () => symlinkSync(entry.target, target));
+    }
+    const where = `leads out of the working copy, to ${JSON.stringify(entry.target)}`;
+    throw new PogoError("usage", `${JSON.stringify(path)} ${where}`, {
+      hint: "take another side, or put something in its place by hand",
+    });
+  }
   const descriptor = writing(path, () => openSync(target, "w", entry.executable ? 0o777 : 0o666));
   try {
     for await (const piece of readContents(remote, entry.hash)) {

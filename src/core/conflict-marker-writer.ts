@@ -51,9 +51,9 @@ export class MarkerWriter {
   readonly #newline: string;
   readonly #parts: Uint8Array[] = [];
 
-  constructor(texts: readonly Lines[], length: number) {
+  constructor(texts: Iterable<Lines>, length: number) {
     this.#length = length;
-    const sample = texts.find(({ count }) => count > 0);
+    const sample = [...texts].find(({ count }) => count > 0);
     this.#encoding = (sample && textEncoding(sample.bytes)) ?? "bytes";
     // Markers end as the lines around them do.
     const unit = unitBytes(this.#encoding);

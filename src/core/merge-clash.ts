@@ -74,7 +74,7 @@ function gatherBelow(
   return gathered;
 }
 
-/** The conflict of a leaf and a directory of one name; `base` is a directory that both began with. */
+/** The conflict of a leaf and a directory; `base` is a directory that both began with. */
 export function clashEntry(
   name: string,
   leaf: Entry,

@@ -3,6 +3,7 @@ import { lstatSync } from "node:fs";
 import { join } from "node:path";
 import { hasMarkers } from "#core/conflict-markers.ts";
 import { equalHashes } from "#core/hash.ts";
+import { baseName, parentPath } from "#core/path.ts";
 import { statWords } from "#native/directory.ts";
 import type { Place } from "./place.ts";
 import { hashWorkingFile, readWorkingFile } from "./read.ts";
@@ -13,27 +14,30 @@ const markedBytesMax = 16 * 1024 * 1024;
 
 /**
  * Tells whether the file at the path of a conflict is still the one with markers that was written
- * for it. One that was edited and has markers yet is noted: it is neither.
+ * for it. One that was edited and has markers yet is noted: it is neither. `index` is the
+ * conflict's in the base, if that has it.
  */
 export function isMarkedConflict(
   { visit, recorded, stats }: Place,
   path: string,
-  index: number,
+  index: number | undefined,
   stat: Stat,
 ): boolean {
   const record = visit.conflicts.get(path);
   const written = record?.files.find((file) => file.path === path)?.entry;
   if (written?.kind !== "file" || record?.markerLength === undefined) return false;
-  const at = index * statWords;
   const { root } = visit.workspace;
-  let isSame = equalStats(recorded, at, stat, 0);
+  const at = index === undefined ? undefined : index * statWords;
+  let isSame = at !== undefined && equalStats(recorded, at, stat, 0);
   if (isSame) {
     stats.set(stat, at);
   } else if (statSize(stat) === written.size) {
     const hashed = hashWorkingFile(root, path);
     isSame = equalHashes(hashed.hash, written.hash);
     const clock = visit.clock();
-    if (isSame && clock && isSettled(hashed.stat, clock)) stats.set(hashed.stat, at);
+    if (at !== undefined && isSame && clock && isSettled(hashed.stat, clock)) {
+      stats.set(hashed.stat, at);
+    }
   }
   if (isSame) {
     visit.conflicted.push(path);
@@ -45,6 +49,25 @@ export function isMarkedConflict(
     visit.unfinished.push(path);
   }
   return false;
+}
+
+/** Takes a conflict over that the base does not have: it came with what resolved another one. */
+export function keepNewConflict(place: Place, path: string): void {
+  place.entries.push(place.visit.conflicts.get(path)!.entry);
+  place.isChanged = true;
+  place.isComplete = false;
+}
+
+/** Takes such conflicts over whose sides stand in this directory. */
+export function keepNewConflicts(place: Place): void {
+  const { visit, path: directory, base } = place;
+  for (const [path, { markerLength }] of visit.conflicts) {
+    const name = baseName(path);
+    if (parentPath(path) !== directory || base.has(name) || markerLength !== undefined) continue;
+    if (!isStillConflict(place, path, name)) continue;
+    visit.conflicted.push(path);
+    keepNewConflict(place, path);
+  }
 }
 
 /** Tells whether sides stand for a conflict yet, and nothing at its path. */

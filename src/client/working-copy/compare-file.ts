@@ -3,7 +3,7 @@ import { equalHashes } from "#core/hash.ts";
 import { symlinkEscapes } from "#core/path.ts";
 import type { Entry, FileEntry, SymlinkEntry } from "#core/tree.ts";
 import { statWords } from "#native/directory.ts";
-import { isMarkedConflict } from "./compare-conflict.ts";
+import { isMarkedConflict, keepNewConflict } from "./compare-conflict.ts";
 import { checkName, keepEntry, refuse, type Place } from "./place.ts";
 import { hashWorkingFile, readLink } from "./read.ts";
 import type { ChangedFile } from "./scan.ts";
@@ -28,6 +28,9 @@ export function compareFile(
   if (known && before?.kind === "conflict") {
     const stat = stats.slice(at, at + statWords);
     if (isMarkedConflict(place, path, known.index, stat)) return void keepEntry(place, name);
+  } else if (!known && visit.conflicts.has(path)) {
+    const stat = stats.slice(at, at + statWords);
+    if (isMarkedConflict(place, path, undefined, stat)) return keepNewConflict(place, path);
   }
   if (!before) checkName(place, name, path);
   const size = statSize(stats, at);

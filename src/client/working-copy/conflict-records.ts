@@ -8,11 +8,14 @@
  *   NAME.~CHANGE~      what the change, or `side-1`, has
  *
  * What stands as it was written is the conflict. Taking the markers away, or putting something at
- * NAME, resolves it; so does removing all sides.
+ * NAME, resolves it; so does removing all sides. A side that is a directory may hold conflicts:
+ * they stand alike below it, and once it is put at NAME they are conflicts of the working copy,
+ * which the base does not have until they are pushed.
  */
-import { lstatSync, rmSync } from "node:fs";
+import { lstatSync, rmdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { equalHashes, type Hash } from "#core/hash.ts";
+import { parentPath } from "#core/path.ts";
 import { equalEntries, type ConflictEntry, type FileEntry, type SymlinkEntry } from "#core/tree.ts";
 import { baseEntry } from "../state-directories.ts";
 import { decodeHashes, encodeHashes, type State } from "../state.ts";
@@ -76,6 +79,17 @@ export function saveNextConflicts(state: State, { records, objects }: RenderedCo
   });
 }
 
+/** Writes down conflicts that come into the working copy with what resolved another one. */
+export function addConflicts(state: State, { records, objects }: RenderedConflicts): void {
+  const { database } = state;
+  state.transaction(() => {
+    const add = database.query("insert or replace into conflicts values (?, 0, ?)");
+    for (const [path, record] of records) add.run(path, JSON.stringify(encodeHashes(record)));
+    const addObject = database.query("insert or replace into conflict_objects values (?, ?)");
+    for (const { hash, bytes } of objects.values()) addObject.run(hash, bytes);
+  });
+}
+
 /** Makes what was written down true; to be called in the transaction that ends the operation. */
 export function promoteConflicts({ database }: State): void {
   database.run("delete from conflicts where is_next = 0");
@@ -103,21 +117,43 @@ export function withConflictObjects(state: State, fetch: ObjectSource): ObjectSo
  * Forgets the conflicts that the base does not have any more, and removes their sides, but for
  * those that somebody wrote to.
  */
-export function pruneConflicts({ root, state }: Workspace): void {
+export function pruneConflicts(
+  { root, state }: Workspace,
+  isWanted: (path: string) => boolean = () => true,
+): void {
   const gone = [...baseConflicts(state).values()].filter(({ path, entry }) => {
+    if (!isWanted(path)) return false;
     const found = baseEntry(state, path);
     return !found || !equalEntries(found, entry);
   });
-  for (const { path, files } of gone) {
-    for (const file of files) {
-      if (file.path !== path && standsAs(root, file)) rmSync(join(root, file.path));
+  for (const record of gone) {
+    removeSides(root, record);
+    state.guard(() => state.database.run("delete from conflicts where path = ?", [record.path]));
+  }
+}
+
+/** Removes what stands next to the path of a conflict, but for what somebody wrote to. */
+export function removeSides(root: string, { path, files }: ConflictRecord): void {
+  const directories = new Set<string>();
+  for (const file of files) {
+    if (file.path === path || !standsAs(root, file)) continue;
+    rmSync(join(root, file.path));
+    for (let above = parentPath(file.path); above !== parentPath(path); above = parentPath(above)) {
+      directories.add(above);
     }
-    state.guard(() => state.database.run("delete from conflicts where path = ?", [path]));
+  }
+  // Of a side that was a directory nothing is to be left.
+  for (const directory of [...directories].sort((a, b) => b.length - a.length)) {
+    try {
+      rmdirSync(join(root, directory));
+    } catch {
+      // Somebody put something there.
+    }
   }
 }
 
 /** Tells whether a file stands as it was written. */
-export function standsAs(root: string, { path, entry }: ConflictRecord["files"][number]): boolean {
+function standsAs(root: string, { path, entry }: ConflictRecord["files"][number]): boolean {
   const stat = lstatSync(join(root, path), { throwIfNoEntry: false });
   if (entry.kind === "symlink") {
     return stat?.isSymbolicLink() === true && readLink(root, path) === entry.target;

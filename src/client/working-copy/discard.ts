@@ -22,7 +22,7 @@ import {
   undoOperation,
   type Step,
 } from "./journal.ts";
-import { baseConflicts, withConflictObjects } from "./conflict-records.ts";
+import { baseConflicts, pruneConflicts, withConflictObjects } from "./conflict-records.ts";
 import { scan, type Difference } from "./scan.ts";
 import { stageSteps, type CheckoutObserver, type CheckoutParts } from "./stage.ts";
 import { writing } from "./writing.ts";
@@ -66,6 +66,8 @@ export async function discard(
   isWanted: (path: string) => boolean,
   observer: CheckoutObserver = silent,
 ): Promise<{ discard: Discard; kept: string[] } | undefined> {
+  // Conflicts that came with a side that was taken are what people put there, like its files.
+  pruneConflicts(parts.workspace, isWanted);
   const { differences } = scan(parts.workspace);
   const wanted = differences.filter(({ path }) => isWanted(path));
   return await putBack(parts, wanted, observer);

@@ -5,7 +5,7 @@ import type { Entry } from "#core/tree.ts";
 import { kindOfMode, statWords, type EntryKind, type Listing } from "#native/directory.ts";
 import { directoryRow, rowEntries, type DirectoryRow } from "../state-directories.ts";
 import { compareFile, compareLink } from "./compare-file.ts";
-import { isStillConflict } from "./compare-conflict.ts";
+import { isStillConflict, keepNewConflicts } from "./compare-conflict.ts";
 import { baseConflicts } from "./conflict-records.ts";
 import { ignoreFiles, judge } from "./ignore.ts";
 import { checkName, keepEntry, plainName, refuse } from "./place.ts";
@@ -76,6 +76,7 @@ function visitListed(
   if (isNested && !row) return undefined;
   const place = openPlace(visit, path, row, above, listing);
   visitEntries(place, listing);
+  keepNewConflicts(place);
   if (visitMissing(place)) place.isChanged = true;
   const { entries, isChanged, isComplete, isCompleteOncePushed, stats } = place;
   if (!visit.caseSensitive) checkCollisions(visit, path, entries);
