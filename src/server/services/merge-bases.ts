@@ -48,7 +48,8 @@ export function openVersionGraph(
       const nodes = isFar
         ? await readOriginsBelow(sql, repositoryId, versionId, size)
         : await readOrigins(sql, repositoryId, [versionId, ...open], nearCount);
-      for (const node of nodes) read.set(node.versionId, node.origins);
+      // Planned ones are in no database, and are others' next time.
+      for (const { versionId: id, origins } of nodes) if (!planned.has(id)) read.set(id, origins);
       if (isFar) size = Math.min(size * 4, rangeMax);
       isFar = true;
     }

@@ -13,6 +13,9 @@ import { openMergeStore } from "./merge-store.ts";
 import { checkCollisions } from "./put-trees.ts";
 import type { Patch, Snapshot } from "./rewrite-plan.ts";
 import { storeTrees, type NewTree } from "./store-trees.ts";
+import { treeReader, type TreeReader } from "./tree-walk.ts";
+
+type KeptTree = { bytes: Uint8Array; entries: readonly Entry[] };
 
 export type Snapshots = {
   /** Root tree of a snapshot. */
@@ -25,6 +28,8 @@ export type Snapshots = {
   add(trees: readonly { hash: Hash; encoded: Uint8Array }[]): Promise<void>;
   /** Reads the entries of trees. */
   loadTrees: MergeStore["loadTrees"];
+  /** Reads trees as they are encoded. */
+  read: TreeReader;
   /** Stores what was made. */
   flush(): Promise<void>;
 };
@@ -42,14 +47,15 @@ export function openSnapshots(parts: Parts, repository: RepositoryRow): Snapshot
   const merged = new Map<string, Hash>();
   const store = openMergeStore(parts, repositoryId);
   const graph = openVersionGraph(sql, repositoryId, origins);
-  let kept = new Map<string, readonly Entry[]>();
+  const readStored = treeReader(sql, repositoryId);
+  let kept = new Map<string, KeptTree>();
   let keptEntries = 0;
   let fresh: NewTree[] = [];
   let freshBytes = 0;
 
-  function keep(key: string, entries: readonly Entry[]): void {
-    kept.set(key, entries);
-    keptEntries += entries.length + 1;
+  function keep(hash: Hash, tree: KeptTree): void {
+    kept.set(hashKey(hash), tree);
+    keptEntries += tree.entries.length + 1;
   }
 
   function forget(): void {
@@ -57,15 +63,23 @@ export function openSnapshots(parts: Parts, repository: RepositoryRow): Snapshot
     kept = new Map();
     keptEntries = 0;
     // What is not stored yet can be read nowhere else.
-    for (const { hash, entries } of fresh) keep(hashKey(hash), entries);
+    for (const { hash, data: bytes, entries } of fresh) keep(hash, { bytes, entries });
+  }
+
+  async function load(hashes: readonly Hash[]): Promise<(KeptTree & { hash: Hash })[]> {
+    const missing = hashes.filter((hash) => !kept.has(hashKey(hash)));
+    for await (const { hash, bytes } of readStored(missing)) {
+      keep(hash, { bytes, entries: decodeTree(bytes) });
+    }
+    return hashes.map((hash) => ({ hash, ...kept.get(hashKey(hash))! }));
+  }
+
+  async function* read(hashes: readonly Hash[]) {
+    yield* await load(hashes);
   }
 
   async function loadTrees(hashes: readonly Hash[]): Promise<Map<string, readonly Entry[]>> {
-    const missing = hashes.filter((hash) => !kept.has(hashKey(hash)));
-    if (missing.length > 0) {
-      for (const [key, entries] of await store.loadTrees(missing)) keep(key, entries);
-    }
-    return new Map(hashes.map((hash) => [hashKey(hash), kept.get(hashKey(hash))!]));
+    return new Map((await load(hashes)).map(({ hash, entries }) => [hashKey(hash), entries]));
   }
 
   async function add(trees: readonly { hash: Hash; encoded: Uint8Array }[]): Promise<void> {
@@ -74,7 +88,7 @@ export function openSnapshots(parts: Parts, repository: RepositoryRow): Snapshot
       if (!caseSensitive) checkCollisions(repository, entries);
       fresh.push({ hash, data: encoded, entries });
       freshBytes += encoded.length;
-      keep(hashKey(hash), entries);
+      keep(hash, { bytes: encoded, entries });
     }
     if (freshBytes >= flushBytes) await flush();
     forget();
@@ -139,6 +153,7 @@ export function openSnapshots(parts: Parts, repository: RepositoryRow): Snapshot
     add,
     flush,
     loadTrees,
+    read,
     plan: (versionId, version) => {
       roots.set(versionId, version.tree);
       origins.set(versionId, version.origins);

@@ -124,12 +124,6 @@ export async function prepareRewriting(
   const plan = await planner.complete();
   const versions = await makeVersions(plan, snapshots);
   await snapshots.flush();
-  let keptFiles = 0;
-  for (const version of versions) {
-    if (keptFiles > keptFilesMax) break;
-    version.files = await walkDifference(sql, repositoryId, version);
-    keptFiles += version.files.length;
-  }
   return { ...plan, versions };
 }
 
@@ -137,6 +131,7 @@ export async function prepareRewriting(
 async function makeVersions(plan: RewritePlan, snapshots: Snapshots): Promise<PreparedVersion[]> {
   const versions: PreparedVersion[] = [];
   const written = new Map<number, ParentRow>();
+  let keptFiles = 0;
   for (const change of plan.changes) {
     const { current, changeId, versionId, description } = change;
     const parents = change.parents.map((parent) => written.get(parent.changeId) ?? parent);
@@ -153,7 +148,11 @@ async function makeVersions(plan: RewritePlan, snapshots: Snapshots): Promise<Pr
     if (base) origins.push(base.versionId);
     snapshots.plan(versionId, { tree, origins });
     written.set(changeId, { changeId, versionId });
-    versions.push({ change, parents, tree, base, files: undefined });
+    const version = { change, parents, tree, base };
+    // Walked now, what it looks at is still in memory.
+    const files = keptFiles > keptFilesMax ? undefined : await walkDifference(snapshots, version);
+    keptFiles += files?.length ?? 0;
+    versions.push({ ...version, files });
   }
   return versions;
 }
@@ -164,11 +163,9 @@ function areSame(some: readonly ParentRow[], others: readonly ParentRow[]): bool
 }
 
 async function walkDifference(
-  sql: Queries,
-  repositoryId: number,
-  { base, tree }: PreparedVersion,
+  { read }: Snapshots,
+  { base, tree }: Pick<PreparedVersion, "base" | "tree">,
 ): Promise<FileChange[]> {
-  const read = treeReader(sql, repositoryId);
   const files = await Array.fromAsync(diffTrees(read, base?.tree ?? emptyTreeHash, tree));
   // In the order of the index they go into.
   return files.sort((a, b) => compareNames(a.path, b.path));
