@@ -7,6 +7,7 @@ import type {
 } from "@grpc/grpc-js";
 
 import { isPogoError, PogoError } from "#core/errors.ts";
+import { readAddresses, type AddressReader } from "./forwarded.ts";
 import { toStatus } from "./status.ts";
 
 /** What a handler may know of the call. */
@@ -17,7 +18,7 @@ export type Call = {
   signal: AbortSignal;
   /** Path of the method, `/pogo.v1.PushService/Commit`. */
   method: string;
-  /** Whence the connection comes. */
+  /** Whence it comes, as far as who passed it on is trusted. */
   address: string;
 };
 
@@ -36,12 +37,14 @@ type RawCall = {
 };
 
 /** Makes the wrappers that turn a service's functions into what gRPC calls. */
-export function handlers(observe: CallObserver) {
+export function handlers(observe: CallObserver, readAddress = readAddresses([])) {
+  const begin = (raw: RawCall) => beginCall(raw, observe, readAddress);
+
   function unary<Request, Response>(
     handle: (request: Request, call: Call) => Promise<Response>,
   ): handleUnaryCall<Request, Response> {
     return (raw, respond) => {
-      const call = begin(raw, observe);
+      const call = begin(raw);
       handle(raw.request, call).then(
         (response) => {
           call.end();
@@ -56,7 +59,7 @@ export function handlers(observe: CallObserver) {
     handle: (request: Request, call: Call) => AsyncIterable<Response>,
   ): handleServerStreamingCall<Request, Response> {
     return async (raw) => {
-      const call = begin(raw, observe);
+      const call = begin(raw);
       const cancelled = aborted(call.signal);
       try {
         for await (const response of handle(raw.request, call)) {
@@ -77,7 +80,7 @@ export function handlers(observe: CallObserver) {
     handle: (requests: AsyncIterable<Request>, call: Call) => Promise<Response>,
   ): handleClientStreamingCall<Request, Response> {
     return (raw, respond) => {
-      const call = begin(raw, observe);
+      const call = begin(raw);
       handle(received<Request>(raw, call.signal), call).then(
         (response) => {
           call.end();
@@ -95,7 +98,7 @@ export function handlers(observe: CallObserver) {
   return { unary, serverStream, clientStream };
 }
 
-function begin(raw: RawCall, observe: CallObserver) {
+function beginCall(raw: RawCall, observe: CallObserver, readAddress: AddressReader) {
   const controller = new AbortController();
   const startedMs = performance.now();
   const method = raw.getPath();
@@ -108,7 +111,7 @@ function begin(raw: RawCall, observe: CallObserver) {
   };
   return {
     method,
-    address: addressOf(raw.getPeer()),
+    address: readAddress(addressOf(raw.getPeer()), raw.metadata.get("x-forwarded-for").map(String)),
     signal: controller.signal,
     token: /^Bearer +(\S+)$/i.exec(authorization ?? "")?.[1],
     end: () => finish("ok"),

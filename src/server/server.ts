@@ -21,7 +21,8 @@ import { RuleServiceService } from "#gen/pogo/v1/rule.ts";
 import { StorageServiceService } from "#gen/pogo/v1/storage.ts";
 import { UserServiceService } from "#gen/pogo/v1/user.ts";
 import { listen, type Service } from "#rpc/listen.ts";
-import { handlers, type CallObserver } from "#rpc/serve.ts";
+import { readAddresses, type AddressReader } from "#rpc/forwarded.ts";
+import { handlers, type CallObserver, type Handlers } from "#rpc/serve.ts";
 import { ensureRoot, rootTokenLengthMin } from "./auth.ts";
 import { checkDatabaseUrl, connect, translateDatabaseError, type Sql } from "./db/connect.ts";
 import { migrate } from "./db/migrate.ts";
@@ -73,6 +74,8 @@ export type ServerOptions = {
   rootToken?: string | undefined;
   /** The certificate to show; without, nothing is encrypted. */
   tls?: TlsOptions | undefined;
+  /** Addresses of proxies that are believed about who calls, as ADDRESS or ADDRESS/BITS. */
+  trustedProxies?: readonly string[];
   /** Allows to listen without encryption where others than this machine can connect. */
   allowInsecure?: boolean;
   /** Told of every call that ended. */
@@ -91,7 +94,12 @@ export type RunningServer = {
   close(): Promise<void>;
 };
 
-type Configuration = ServerOptions & { host: string; port: number; location: StoreLocation };
+type Configuration = ServerOptions & {
+  host: string;
+  port: number;
+  location: StoreLocation;
+  addressOf: AddressReader;
+};
 
 // As long as a container runtime waits before it kills.
 const drainMs = 8000;
@@ -111,7 +119,8 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   const { store, volumes } = await openObjects(configuration, sql);
   opening.use(store);
   const root = await ensureRoot(sql, options.rootToken);
-  const services = openServices({ sql, store, volumes }, observe);
+  const calls = handlers(observe, configuration.addressOf);
+  const services = openServices({ sql, store, volumes }, calls);
   const http = webListener({ sql });
   const listener = await listen({ host, port, services, http, tls: tls?.identity });
   opening.defer(() => listener.close(drainMs));
@@ -149,7 +158,8 @@ function readConfiguration(options: ServerOptions): Configuration {
       : parseLocation(objects, options.environment ?? {}, { allowInsecure });
   const directories = [resolve(dataDirectory), ...directoriesOf(location)];
   for (const directory of directories) checkDirectory(directory);
-  return { ...options, host, port, location };
+  const addressOf = readAddresses(options.trustedProxies ?? []);
+  return { ...options, host, port, location, addressOf };
 }
 
 function readAddress(text: string): { host: string; port: number } {
@@ -205,8 +215,8 @@ async function prepareDatabase(sql: Sql): Promise<void> {
   }
 }
 
-function openServices(parts: StorageParts, observe: CallObserver): Service[] {
-  const calls = authenticated(parts, handlers(observe));
+function openServices(parts: StorageParts, handlers: Handlers): Service[] {
+  const calls = authenticated(parts, handlers);
   return [
     { definition: AuthServiceService, implementation: authService(parts, calls) },
     { definition: UserServiceService, implementation: userService(parts, calls) },

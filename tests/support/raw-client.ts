@@ -10,7 +10,7 @@ export type RawClient = ReturnType<typeof openRawClient>;
 const deadlineMs = 20_000;
 
 /** Opens a client to a server, for a token or for nobody. */
-export function openRawClient(url: string, token?: string) {
+export function openRawClient(url: string, token?: string, headers: Record<string, string> = {}) {
   const client = new Client(new URL(url).host, credentials.createInsecure(), {
     "grpc.enable_retries": 0,
     "grpc.max_send_message_length": -1,
@@ -18,6 +18,7 @@ export function openRawClient(url: string, token?: string) {
   });
   const metadata = new Metadata();
   if (token !== undefined) metadata.set("authorization", `Bearer ${token}`);
+  for (const [name, value] of Object.entries(headers)) metadata.set(name, value);
   const options = () => ({ deadline: Date.now() + deadlineMs });
 
   function unary<Request, Response>(

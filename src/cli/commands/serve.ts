@@ -55,6 +55,11 @@ export const serve = command({
       options: ["self-signed"],
       description: "make a certificate: clients have to compare its fingerprint, once",
     },
+    trustProxy: {
+      type: "string",
+      valueHint: "ADDRESS",
+      description: "proxies that say who calls, as 10.0.0.7 or 10.0.0.0/8; several with commas",
+    },
     insecureHttp: {
       type: "boolean",
       description: "listen without TLS where others than this machine can connect",
@@ -78,6 +83,7 @@ export const serve = command({
       rootToken: environment["POGO_ROOT_TOKEN"] || undefined,
       allowInsecure: args.insecureHttp ?? false,
       tls: tlsOptions(cwd, args),
+      trustedProxies: args.trustProxy?.split(",") ?? [],
       observe: (call) => observe(context, call),
     });
     if (server.fingerprint !== undefined) {

@@ -1,5 +1,7 @@
+import { isPogoError } from "#core/errors.ts";
 import type { Call, Handlers } from "#rpc/serve.ts";
 import { openRefusals } from "../access/audit.ts";
+import { openThrottle } from "../access/throttle.ts";
 import { admit, authenticate, type Caller } from "../auth.ts";
 import { translateDatabaseError, type Sql } from "../db/connect.ts";
 import { isRequestDone } from "../db/operations.ts";
@@ -18,6 +20,7 @@ export type CallHandlers = ReturnType<typeof authenticated>;
  */
 export function authenticated({ sql }: Parts, handlers: Handlers) {
   const noteRefusal = openRefusals(sql);
+  const throttle = openThrottle();
 
   /** One call: who makes it, and what its failure is to whoever hears of it. */
   function begin(call: Call, request?: unknown) {
@@ -43,6 +46,9 @@ export function authenticated({ sql }: Parts, handlers: Handlers) {
       },
       async failed(error: unknown): Promise<unknown> {
         await noteRefusal(call, caller, request, error);
+        if (!caller && isPogoError(error, "denied")) {
+          await Bun.sleep(throttle.delayMs(call.address, performance.now()));
+        }
         return translateDatabaseError(error);
       },
     };
