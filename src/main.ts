@@ -178,6 +178,7 @@ const program: Program = {
           },
         },
       },
+      verify: { load: () => import("#cli/commands/verify.ts").then((m) => m.verify) },
       gc: { load: () => import("#cli/commands/gc.ts").then((m) => m.gc) },
       serve: { load: () => import("#cli/commands/serve.ts").then((m) => m.serve) },
     },

@@ -10,7 +10,14 @@ import { namedHashes } from "#server/db/revive.ts";
 import type { ObjectStore } from "#server/store/store.ts";
 import { MemoryStore } from "./snapshot.ts";
 
-type Version = { id: number; change: string; number: number; tree: string; createdAt: number };
+type Version = {
+  id: number;
+  change: string;
+  number: number;
+  tree: string;
+  createdAt: number;
+  base: number | null;
+};
 
 const chunkBytes = 2 * 1024 * 1024;
 
@@ -73,7 +80,8 @@ export async function needed(sql: Sql, contents: MemoryStore, retentionMs: numbe
   const since = Date.now() - retentionMs;
   const versions = (
     await sql<(Omit<Version, "tree" | "createdAt"> & { tree: Hash; createdAt: Date })[]>`
-      select v.version_id as id, c.name as change, v.number, v.tree, v.created_at
+      select v.version_id as id, c.name as change, v.number, v.tree, v.created_at,
+        v.base_version_id as base
       from versions v join changes c using (repository_id, change_id)`
   ).map((row) => ({ ...row, tree: hashKey(row.tree), createdAt: row.createdAt.getTime() }));
   const changes = await sql<{ name: string; versionId: number; isRemoved: boolean }[]>`
@@ -92,6 +100,11 @@ export async function needed(sql: Sql, contents: MemoryStore, retentionMs: numbe
         if (version.change === change && numbers.includes(version.number)) kept.add(version.id);
       }
     }
+  }
+  for (const { id, change } of versions) {
+    const next = versions.filter((version) => version.base === id && version.change === change);
+    const isVisible = changes.some(({ name, isRemoved }) => name === change && !isRemoved);
+    if (isVisible && next.length > 1) kept.add(id);
   }
   for (const id of kept) {
     for (const parent of parents) if (parent.versionId === id) kept.add(parent.parentVersionId);

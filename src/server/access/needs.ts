@@ -35,7 +35,7 @@ const calls: Record<string, Need> = {
 
   "GroupService/CreateGroup": "root",
   "GroupService/DeleteGroup": "root",
-  "GroupService/ListGroups": "account",
+  "GroupService/ListGroups": "root",
   "GroupService/AddGroupMember": "root",
   "GroupService/RemoveGroupMember": "root",
 
@@ -43,6 +43,7 @@ const calls: Record<string, Need> = {
 
   "StorageService/Rebalance": "root",
   "StorageService/CollectGarbage": "root",
+  "StorageService/Verify": "root",
 
   "RepositoryService/CreateRepository": "account",
   "RepositoryService/GetRepository": "read",

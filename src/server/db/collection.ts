@@ -33,7 +33,8 @@ export async function expireVersions(
     update versions v set expired_at = null from kept
     where v.repository_id = ${repositoryId} and v.version_id = kept.version_id
       and v.expired_at is not null
-      and exists (select 1 from trees t where t.repository_id = ${repositoryId} and t.hash = v.tree)`;
+      and exists (
+        select 1 from trees t where t.repository_id = ${repositoryId} and t.hash = v.tree)`;
   const rows = await sql`
     with recursive ${kept}
     update versions v set expired_at = now()
@@ -169,7 +170,8 @@ function unmarked(sql: Queries, { walkId, repositoryId }: Walk, kind: "tree" | "
 
 /**
  * Versions that are there to go back to: where changes are, where they were before or after an
- * operation that is not too old, what is not old itself, and all that these are built on.
+ * operation that is not too old, what is not old itself, what two versions of a change replaced
+ * because they diverged, which is the base when they are merged, and all that these are built on.
  */
 function keptVersions(sql: Queries, repositoryId: number, retentionMs: number) {
   const since = sql`now() - ${retentionMs} * interval '1 millisecond'`;
@@ -204,6 +206,14 @@ function keptVersions(sql: Queries, repositoryId: number, retentionMs: number) {
         join changes c on c.repository_id = ${repositoryId} and c.name = moved.name
         join versions v on v.repository_id = ${repositoryId} and v.change_id = c.change_id
           and v.number = moved.number
+        union all
+        select next.base_version_id from versions next
+        join versions base
+          on base.repository_id = ${repositoryId} and base.version_id = next.base_version_id
+          and base.change_id = next.change_id
+        join changes c on c.repository_id = ${repositoryId} and c.change_id = next.change_id
+        where next.repository_id = ${repositoryId} and c.removed_at is null
+        group by next.base_version_id having count(*) > 1
       ) roots
       union
       select p.parent_version_id from kept

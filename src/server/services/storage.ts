@@ -3,8 +3,10 @@ import type {
   CollectGarbageRequest,
   RebalanceResponse,
   StorageServiceServer,
+  VerifyRequest,
 } from "#gen/pogo/v1/storage.ts";
 import { collect, collectDefaults } from "../gc/collect.ts";
+import { verify } from "../gc/verify.ts";
 import type { VolumesStore } from "../store/volumes.ts";
 import type { CallHandlers, Parts } from "./calls.ts";
 
@@ -20,7 +22,13 @@ export function storageService(
     collectGarbage: serverStream(({ dryRun }: CollectGarbageRequest) =>
       collect(parts, { ...collectDefaults, dryRun }),
     ),
+    verify: serverStream(({ share }: VerifyRequest) => verify(parts, checkShare(share))),
   };
+}
+
+function checkShare(share: number): number {
+  if (share >= 0 && share <= 1) return share;
+  throw new PogoError("usage", `${share} is not a share`);
 }
 
 async function* rebalance({ volumes }: StorageParts): AsyncGenerator<RebalanceResponse> {

@@ -71,7 +71,7 @@ async function inPages<Row>(
 }
 
 /** Sums up a tree, and refuses one that names what is not held, or says an untrue size. */
-function measureTree(hash: Hash, entries: Entry[], held: Held): TreeSize {
+export function measureTree(hash: Hash, entries: Entry[], held: Held): TreeSize {
   const sum = { fileCount: 0, byteCount: 0, conflicted: false };
   for (const entry of entries) {
     if (entry.kind !== "conflict") {
