@@ -43,7 +43,7 @@ describe.each(engines)("%s", (engine) => {
     return 0;
   }
 
-  /** Nothing visible stands on what is hidden, and descendants are listed before their ancestors. */
+  /** Nothing visible stands on what is hidden, and ancestors are listed last. */
   function checkGraph(changes: readonly Change[]): void {
     const place = new Map(changes.map(({ name }, index) => [name, index]));
     for (const { name, parents } of changes) {

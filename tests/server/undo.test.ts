@@ -362,20 +362,4 @@ describe.each(engines)("%s", (engine) => {
     await undo();
     expect(await state()).toMatchObject({ changes: { length: 30 }, bookmarks: { length: 30 } });
   });
-
-  test("the versions of a change are listed, and those that diverged are marked", async () => {
-    await fresh();
-    const change = await add("one");
-    await push(change, "two");
-    await push(change, "other");
-    await remote.describeChange(change.name, "described");
-    const versions = await Array.fromAsync(remote.listVersions(change.name, 0));
-    expect(versions.map(({ change, diverged }) => [change!.version, diverged])).toEqual([
-      [4, false],
-      [3, true],
-      [2, false],
-      [1, false],
-    ]);
-    expect((await Array.fromAsync(remote.listVersions(change.name, 1))).length).toBe(1);
-  });
 });

@@ -38,12 +38,13 @@ export const evolog = command({
   },
 });
 
-function versionJson({ change, createdAt, diverged }: Version) {
+function versionJson({ change, createdAt, diverged, expired }: Version) {
   const { version, currentVersion, versionAuthor, author, description } = change!;
   return {
     number: version,
     current: version === currentVersion,
     diverged,
+    expired,
     author: versionAuthor || author,
     createdAt: new Date(createdAt).toISOString(),
     description,
@@ -53,7 +54,7 @@ function versionJson({ change, createdAt, diverged }: Version) {
 }
 
 function formatVersion(version: Version, before: Version | undefined, style: Style): string {
-  const { createdAt, diverged } = version;
+  const { createdAt, diverged, expired } = version;
   const change = version.change!;
   const isCurrent = change.version === change.currentVersion;
   const mark = isCurrent ? style.bold(style.green("@")) : "○";
@@ -61,6 +62,7 @@ function formatVersion(version: Version, before: Version | undefined, style: Sty
   const notes = [
     ...(change.conflicted ? [style.red("conflict")] : []),
     ...(diverged ? [style.yellow("diverged: the change was never at it")] : []),
+    ...(expired ? [style.dim("expired: its files may be gone")] : []),
   ];
   const name = `${shortName(change, style)}@${change.version}`;
   const head = [`${mark} ${name} ${author} ${style.dim(localTime(createdAt))}`, ...notes].join(" ");

@@ -92,6 +92,14 @@ export async function findBookmarksAt(
     order by name`;
 }
 
+export type ListedVersion = {
+  versionId: number;
+  number: number;
+  createdAt: Date;
+  isDiverged: boolean;
+  isExpired: boolean;
+};
+
 /** Lists the versions of a change below a number, newest first. */
 export async function listVersions(
   sql: Queries,
@@ -99,10 +107,11 @@ export async function listVersions(
   changeId: number,
   below: number,
   limit: number,
-): Promise<{ versionId: number; number: number; createdAt: Date; isDiverged: boolean }[]> {
-  type Row = { versionId: number; number: number; createdAt: Date; isDiverged: boolean };
-  return await sql<Row[]>`
-    select version_id, number, created_at, diverged as is_diverged from versions
+): Promise<ListedVersion[]> {
+  return await sql<ListedVersion[]>`
+    select version_id, number, created_at, diverged as is_diverged,
+      expired_at is not null as is_expired
+    from versions
     where repository_id = ${repositoryId} and change_id = ${changeId} and number < ${below}
     order by number desc limit ${limit}`;
 }

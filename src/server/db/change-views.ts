@@ -50,7 +50,8 @@ export async function readChangeViews(
   const rows = await sql<Row[]>`
     select v.version_id, c.change_id, c.name, v.description, c.author_id, u.name as author,
       vu.name as version_author, c.created_at, c.updated_at, v.number,
-      cv.number as current_number, v.tree, t.file_count, t.byte_count, t.conflicted,
+      cv.number as current_number, v.tree, coalesce(t.file_count, 0) as file_count,
+      coalesce(t.byte_count, 0) as byte_count, coalesce(t.conflicted, false) as conflicted,
       c.removed_at is not null as is_removed,
       (select name from changes n
         where n.repository_id = ${repositoryId} and n.removed_at is null and n.name < c.name
@@ -78,8 +79,9 @@ export async function readChangeViews(
       where repository_id = ${repositoryId} and change_id = v.change_id limit 1) c
     cross join lateral (select number from versions
       where repository_id = ${repositoryId} and version_id = c.version_id limit 1) cv
-    cross join lateral (select file_count, byte_count, conflicted from trees
-      where repository_id = ${repositoryId} and hash = v.tree limit 1) t
+    -- That of a version that expired may be gone.
+    left join lateral (select file_count, byte_count, conflicted from trees
+      where repository_id = ${repositoryId} and hash = v.tree limit 1) t on true
     cross join lateral (select name from users where user_id = c.author_id limit 1) u
     cross join lateral (select name from users where user_id = v.author_id limit 1) vu
     order by wanted.ordinal`;

@@ -117,9 +117,12 @@ export async function* listVersions(
     const rows = await listInDatabase(sql, repositoryId, change.changeId, below, limit);
     const ids = rows.map(({ versionId }) => versionId);
     const messages = await readChangeMessages(sql, repositoryId, ids, caller);
-    const versions = rows.map(({ createdAt, isDiverged }, index) => {
-      return { change: messages[index], createdAt: createdAt.getTime(), diverged: isDiverged };
-    });
+    const versions = rows.map((row, index) => ({
+      change: messages[index],
+      createdAt: row.createdAt.getTime(),
+      diverged: row.isDiverged,
+      expired: row.isExpired,
+    }));
     for (const page of paged(versions, Version)) yield { versions: page };
     if (rows.length < limit) return;
     left -= rows.length;

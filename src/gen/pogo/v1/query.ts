@@ -83,6 +83,8 @@ export interface Version {
   createdAt: number;
   /** It was pushed when the change had moved on already: it is kept, but the change was never at it. */
   diverged: boolean;
+  /** Nothing has gone back to it for so long that its files may be gone. */
+  expired: boolean;
 }
 
 function createBaseGetChangeRequest(): GetChangeRequest {
@@ -566,7 +568,7 @@ export const ListVersionsResponse: MessageFns<ListVersionsResponse> = {
 };
 
 function createBaseVersion(): Version {
-  return { change: undefined, createdAt: 0, diverged: false };
+  return { change: undefined, createdAt: 0, diverged: false, expired: false };
 }
 
 export const Version: MessageFns<Version> = {
@@ -579,6 +581,9 @@ export const Version: MessageFns<Version> = {
     }
     if (message.diverged !== false) {
       writer.uint32(24).bool(message.diverged);
+    }
+    if (message.expired !== false) {
+      writer.uint32(32).bool(message.expired);
     }
     return writer;
   },
@@ -618,6 +623,14 @@ export const Version: MessageFns<Version> = {
             }
 
             message.diverged = reader.bool();
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.expired = reader.bool();
             continue;
           }
         }
