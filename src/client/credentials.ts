@@ -43,7 +43,7 @@ export async function findToken({
   const directory = configDirectory(environment);
   const entry = readServers(directory)[origin];
   const allowInsecure = entry?.insecureHttp === true || environment["POGO_INSECURE_HTTP"] === "1";
-  const trust = { roots: moreRoots(environment), certificate: entry?.certificate };
+  const trust = { roots: moreRoots(environment, origin), certificate: entry?.certificate };
   const token = environmentToken(origin, environment);
   if (token !== undefined) return { token, allowInsecure, trust, source: "environment" };
   if (!entry) return { token: undefined, allowInsecure, trust };
@@ -91,8 +91,9 @@ export async function forgetToken(environment: Environment, server: string): Pro
 
 /** Whose certificates are believed for a server, whether or not the user logged in to it. */
 export function readTrust(environment: Environment, server: string): Trust {
-  const entry = readServers(configDirectory(environment))[originOf(server)];
-  return { roots: moreRoots(environment), certificate: entry?.certificate };
+  const origin = originOf(server);
+  const entry = readServers(configDirectory(environment))[origin];
+  return { roots: moreRoots(environment, origin), certificate: entry?.certificate };
 }
 
 /** Servers that the user logged in to. */
@@ -117,9 +118,9 @@ function environmentToken(origin: string, environment: Environment): string | un
 }
 
 /** Authorities beside the usual ones, as other programs are told of them too. */
-function moreRoots(environment: Environment): string | undefined {
+function moreRoots(environment: Environment, origin: string): string | undefined {
   const path = environment["SSL_CERT_FILE"];
-  if (!path) return undefined;
+  if (!path || !origin.startsWith("https:")) return undefined;
   try {
     return readFileSync(path, "utf8");
   } catch (cause) {

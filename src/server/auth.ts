@@ -37,8 +37,11 @@ const rootUserName = "root";
 /** A token that people choose must be as hard to guess as it is easy to type. */
 export const rootTokenLengthMin = 20;
 
-/** The cause of a "not found" that hides a repository from somebody who may not know of it. */
-export const hiddenRepository = Symbol("hidden repository");
+/**
+ * The cause of a "not found" of a repository that is not there, or that the caller may not know
+ * of. Both are noted: how long it takes tells no more than the answer does.
+ */
+export const unknownRepository = Symbol("unknown repository");
 
 const touchAfterMs = 60_000;
 
@@ -195,8 +198,9 @@ async function findReadable(
     const message = `repository ${JSON.stringify(name)} is not public: this needs a token`;
     throw new PogoError("denied", message, { hint: logInHint });
   }
-  const cause = repository && hiddenRepository;
-  throw new PogoError("not-found", `no repository is named ${JSON.stringify(name)}`, { cause });
+  throw new PogoError("not-found", `no repository is named ${JSON.stringify(name)}`, {
+    cause: unknownRepository,
+  });
 }
 
 /** The stricter of what the table says and what the handler asks for. */

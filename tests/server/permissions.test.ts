@@ -34,7 +34,6 @@ const calls = {
     "AuthService/CreateToken",
     "AuthService/ListTokens",
     "AuthService/RevokeToken",
-    "GroupService/ListGroups",
     "RepositoryService/CreateRepository",
   ],
   root: [
@@ -42,7 +41,10 @@ const calls = {
     "GroupService/AddGroupMember",
     "GroupService/CreateGroup",
     "GroupService/DeleteGroup",
+    "GroupService/ListGroups",
     "GroupService/RemoveGroupMember",
+    "StorageService/CollectGarbage",
+    "StorageService/Rebalance",
     "UserService/CreateInvite",
     "UserService/CreateUser",
     "UserService/ListUsers",

@@ -1,7 +1,7 @@
 /** Notes for the audit log: what was done, with its doing; and what was refused. */
 import { isPogoError } from "#core/errors.ts";
 import type { Json } from "#core/operation.ts";
-import { hiddenRepository, type AskedCall, type Caller } from "../auth.ts";
+import { unknownRepository, type AskedCall, type Caller } from "../auth.ts";
 import { appendAudit } from "../db/audit.ts";
 import { transaction, type Queries, type Sql } from "../db/connect.ts";
 import { callName } from "./needs.ts";
@@ -43,7 +43,7 @@ export function openRefusals(sql: Sql) {
     error: unknown,
   ): Promise<void> => {
     if (!isPogoError(error)) return;
-    if (error.code !== "denied" && error.cause !== hiddenRepository) return;
+    if (error.code !== "denied" && error.cause !== unknownRepository) return;
     const { address, method } = call;
     const action = callName(method);
     const now = Date.now();
