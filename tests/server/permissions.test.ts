@@ -45,6 +45,7 @@ const calls = {
     "GroupService/RemoveGroupMember",
     "StorageService/CollectGarbage",
     "StorageService/Rebalance",
+    "StorageService/Verify",
     "UserService/CreateInvite",
     "UserService/CreateUser",
     "UserService/ListUsers",
