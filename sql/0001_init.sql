@@ -361,7 +361,7 @@ create unlogged table walk_marks (
 );
 create index walk_marks_open on walk_marks (walk_id) where is_open;
 
--- What a server does from time to time, and when it was last done by any of them.
+-- What a server does from time to time, and when one of them last began to.
 create table upkeep (
   name text primary key,
   done_at timestamptz(3) not null

@@ -2,7 +2,7 @@
 import { statSync } from "node:fs";
 import { join, resolve } from "node:path";
 
-import { PogoError } from "#core/errors.ts";
+import { isPogoError, PogoError } from "#core/errors.ts";
 import type { Hash } from "#core/hash.ts";
 import { AuditServiceService } from "#gen/pogo/v1/audit.ts";
 import { AuthServiceService } from "#gen/pogo/v1/auth.ts";
@@ -27,6 +27,7 @@ import { ensureRoot, rootTokenLengthMin } from "./auth.ts";
 import { checkDatabaseUrl, connect, translateDatabaseError, type Sql } from "./db/connect.ts";
 import { migrate } from "./db/migrate.ts";
 import { noteDamaged } from "./db/objects.ts";
+import { collectDaily } from "./gc/daily.ts";
 import { openDataKeys } from "./object-keys.ts";
 import { auditService } from "./services/audit.ts";
 import { authService } from "./services/auth.ts";
@@ -118,6 +119,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   await prepareDatabase(sql);
   const { store, volumes } = await openObjects(configuration, sql);
   opening.use(store);
+  opening.use(collectDaily({ sql, store }, observeUpkeep(observe)));
   const root = await ensureRoot(sql, options.rootToken);
   const calls = handlers(observe, configuration.addressOf);
   const services = openServices({ sql, store, volumes }, calls);
@@ -134,6 +136,15 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     fingerprint: tls?.isSelfSigned ? tls.fingerprint : undefined,
     rootToken: root.generated,
     close: () => parts.disposeAsync(),
+  };
+}
+
+/** Tells of what the server does by itself as if somebody had called it. */
+function observeUpkeep(observe: CallObserver) {
+  return ({ elapsedMs, error }: { elapsedMs: number; error?: unknown }) => {
+    const failure = isPogoError(error) ? error.code : "internal";
+    const code = error === undefined ? "ok" : failure;
+    observe({ method: "StorageService/CollectGarbage", code, elapsedMs, error });
   };
 }
 

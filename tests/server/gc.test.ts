@@ -2,12 +2,18 @@ import { describe, expect, test } from "bun:test";
 import { join } from "node:path";
 
 import { newRequestId, type Remote } from "#client/remote.ts";
-import { isPogoError } from "#core/errors.ts";
+import { isPogoError, PogoError } from "#core/errors.ts";
 import { hashKey, type Hash } from "#core/hash.ts";
 import { encodeTree } from "#core/tree.ts";
 import { connect, type Sql } from "#server/db/connect.ts";
-import { collect, collectDefaults, type Collected } from "#server/gc/collect.ts";
+import {
+  collect,
+  collectDefaults,
+  type Collected,
+  type CollectOptions,
+} from "#server/gc/collect.ts";
 import { openDiskStore } from "#server/store/disk.ts";
+import { faultyStore } from "#server/store/faulty.ts";
 import type { ObjectStore } from "#server/store/store.ts";
 import { blobsOf, holdings, needed, pass } from "../support/gc-world.ts";
 import { engines } from "../support/postgres.ts";
@@ -25,7 +31,7 @@ type World = AsyncDisposable & {
   store: ObjectStore;
   remote: Remote;
   contents: MemoryStore;
-  collect(options?: Partial<typeof collectDefaults>): Promise<Collected>;
+  collect(options?: Partial<CollectOptions>, through?: ObjectStore): Promise<Collected>;
 };
 
 /** A server, and beside it what another server would collect with. */
@@ -42,12 +48,10 @@ async function openWorld(): Promise<World> {
     store,
     remote,
     contents: new MemoryStore(),
-    async collect(options = {}) {
-      let last: Collected | undefined;
-      for await (const now of collect({ sql, store }, { ...collectDefaults, ...options })) {
-        last = now;
-      }
-      return last!;
+    async collect(options = {}, through = store) {
+      const parts = { sql, store: through };
+      const said = await Array.fromAsync(collect(parts, { ...collectDefaults, ...options }));
+      return said.at(-1)!;
     },
     [Symbol.asyncDispose]: () => opened.disposeAsync(),
   };
@@ -162,7 +166,19 @@ describe.skipIf(engines[0] !== "postgres")("garbage collection", () => {
       pushes = pushes.filter((push) => !push.isDone() && push.hours < 23);
       if (random() < 0.5) {
         if (random() < 0.2) await store.putAll([straying(files[below(12)]!, epoch)]);
-        await world.collect({ memoryTreesMax: random() < 0.5 ? 0 : Infinity });
+        const [inBatches, inMemory] = [{ memoryTreesMax: 0 }, { memoryTreesMax: Infinity }];
+        if (random() < 0.3) {
+          const dryRun = await world.collect({ dryRun: true, ...inBatches });
+          expect(await world.collect({ dryRun: true, ...inMemory })).toEqual(dryRun);
+        }
+        const error = new PogoError("unavailable", "the store is gone");
+        const broken = { method: "delete", call: 1 + below(8), kind: "short", error } as const;
+        const through = random() < 0.2 ? faultyStore(store, [broken]) : store;
+        const collected = [world.collect(random() < 0.5 ? inBatches : inMemory, through)];
+        // Another server that does the same at the same time.
+        if (random() < 0.2) collected.push(world.collect(inMemory));
+        await Promise.all(collected).catch(refused);
+        await Promise.allSettled(collected);
         await check();
       }
     }
@@ -184,6 +200,44 @@ describe.skipIf(engines[0] !== "postgres")("garbage collection", () => {
     expect(held.trees).toEqual(model.trees);
     expect(held.objects).toEqual(model.objects);
     expect(held.stored).toEqual(model.objects);
+  });
+
+  test("what was overwritten can be gone back to for thirty days, and then it cannot", async () => {
+    await using world = await openWorld();
+    const { sql, remote, contents } = world;
+    const run = async (push: ReturnType<typeof startPush>) => {
+      while (!push.isDone()) await push.step();
+    };
+    await run(startPush(world, { root: contents.add({ "a/b": "removed", c: "overwritten" }) }));
+    const [change] = (await sql`select name from changes`) as unknown as [{ name: string }];
+    const root = contents.add({ c: "what is left" });
+    await run(startPush(world, { root, change: change.name }));
+    const settle = async (days: number) => {
+      await pass(sql, days * dayMs);
+      for (let round = 0; round < 3; round++) {
+        await pass(sql, 1.5 * dayMs);
+        await world.collect();
+      }
+      return (await holdings(sql, world.store)).stored.size;
+    };
+    const requestId = newRequestId;
+    expect(await settle(10)).toBe(3);
+    await remote.undoOperation({ requestId: requestId(), number: 0 });
+    expect((await remote.getChange(change.name)).currentVersion).toBe(1);
+    await remote.redoOperation({ requestId: requestId() });
+    // What the redo moved away from can be gone back to from now on.
+    expect(await settle(20)).toBe(3);
+    expect(await settle(10)).toBe(1);
+    await expect(remote.undoOperation({ requestId: requestId(), number: 0 })).rejects.toMatchObject(
+      {
+        code: "not-found",
+        message: `version 1 of change ${change.name} was given up, and its files are gone`,
+      },
+    );
+    await expect(remote.getEntry(`${change.name}@1`, "a")).rejects.toMatchObject({
+      code: "not-found",
+    });
+    expect((await remote.getEntry(change.name, "c")).entry).toBeDefined();
   });
 });
 

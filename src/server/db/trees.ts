@@ -44,6 +44,18 @@ export async function readTrees(
   return new Map(rows.map(({ hash, data }) => [hashKey(hash), data]));
 }
 
+/** Tells whether a tree that is not there was that of a version that was given up. */
+export async function isExpiredTree(
+  sql: Queries,
+  repositoryId: number,
+  hash: Hash,
+): Promise<boolean> {
+  const rows = await sql`
+    select 1 from versions
+    where repository_id = ${repositoryId} and tree = ${hash} and expired_at is not null limit 1`;
+  return rows.length > 0;
+}
+
 /** Stores trees, after all that they name. Says how many the repository did not hold before. */
 export async function addTrees(
   tx: Queries,

@@ -29,6 +29,8 @@ export type CollectOptions = {
   graceMs: number;
   /** Repositories of more trees are walked over in batches. */
   memoryTreesMax: number;
+  /** Ends it between two steps. */
+  signal?: AbortSignal;
 };
 
 /** What was done so far. With `dryRun`, unnamed is what is there now, and nothing else is. */
@@ -93,7 +95,10 @@ export async function* collect(parts: Parts, options: CollectOptions): AsyncGene
     await doomUnheld(parts.sql);
     await findStrays(parts, done);
     yield { ...done };
-    while (await sweep(parts, options.graceMs, done)) yield { ...done };
+    while (await sweep(parts, options.graceMs, done)) {
+      options.signal?.throwIfAborted();
+      yield { ...done };
+    }
   }
   yield done;
 }
@@ -103,14 +108,18 @@ async function collectRepository(
   sql: Sql,
   repositoryId: number,
   strategy: Strategy,
-  { dryRun, retentionMs, graceMs }: CollectOptions,
+  { dryRun, retentionMs, graceMs, signal }: CollectOptions,
   done: Collected,
 ): Promise<boolean> {
   const walk = await beginWalk(sql, repositoryId);
   if (!walk) return false;
   try {
     if (!dryRun) done.expiredVersions += await expireVersions(sql, repositoryId, retentionMs);
-    await markAll(sql, walk, { retentionMs, strategy, met: (trees) => (done.walked += trees) });
+    const met = (trees: number) => {
+      signal?.throwIfAborted();
+      done.walked += trees;
+    };
+    await markAll(sql, walk, { retentionMs, strategy, met });
     if (!dryRun) {
       const { deleted } = await transaction(sql, (tx) => condemn(tx, walk, graceMs));
       done.deletedTrees += deleted.trees;

@@ -31,9 +31,9 @@ const marksPerQuery = 8192;
 export async function markAll(
   sql: Sql,
   walk: Walk,
-  options: { retentionMs: number; strategy: Strategy; met?: (trees: number) => void },
+  options: { retentionMs: number; strategy: Strategy; met: (trees: number) => void },
 ): Promise<void> {
-  const { retentionMs, strategy, met = () => {} } = options;
+  const { retentionMs, strategy, met } = options;
   const inTable = tableMarks(sql, walk);
   const marks = strategy === "memory" ? memoryMarks(sql, walk, inTable) : inTable;
   const read = treeReader(sql, walk.repositoryId);

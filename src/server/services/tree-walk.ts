@@ -8,7 +8,7 @@ import { decodeTree, emptyTreeHash, equalEntries, type Entry } from "#core/tree.
 import type { Blob } from "#rpc/blobs.ts";
 import type { Queries } from "../db/connect.ts";
 import type { FileChange } from "../db/files.ts";
-import { readTrees } from "../db/trees.ts";
+import { isExpiredTree, readTrees } from "../db/trees.ts";
 
 /** Yields trees that the repository holds, one for each hash, in order. */
 export type TreeReader = (hashes: readonly Hash[]) => AsyncIterable<Blob>;
@@ -33,9 +33,18 @@ export function treeReader(sql: Queries, repositoryId: number): TreeReader {
         next++;
       }
       if (next > start) continue;
-      throw new PogoError("corrupt", `the database has lost tree ${toHex(hashes[start]!)}`);
+      throw await lostTree(sql, repositoryId, hashes[start]!);
     }
   };
+}
+
+async function lostTree(sql: Queries, repositoryId: number, hash: Hash): Promise<PogoError> {
+  if (await isExpiredTree(sql, repositoryId, hash)) {
+    return new PogoError("not-found", "the files of this version were given up", {
+      hint: "it was removed or overwritten too long ago; see pogo log for what is there",
+    });
+  }
+  return new PogoError("corrupt", `the database has lost tree ${toHex(hash)}`);
 }
 
 /** Yields the files, links and conflicts in which two snapshots differ, in no order. */
