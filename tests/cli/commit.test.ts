@@ -251,30 +251,33 @@ test("rm of a change in the middle, of the current one, and of a draft's parent"
   await copy.ok("bookmark", "set", "b", second);
   expect(steady(await copy.ok("rm", second))).toMatchInlineSnapshot(`
     "removed change-1 second
-    re-parented change-2 third
+    rebased 1 change:
+      change-2 third
     moved bookmark b to change-3
     "
   `);
   expect((await copy.json("show", third)).parents).toEqual([first]);
   expect((await copy.json("show", "b")).name).toBe(first);
-  expect(await copy.ok("ls", third)).toBe("a.txt\nfirst.txt\nsecond.txt\nthird.txt\n");
+  expect(await copy.ok("ls", third)).toBe("a.txt\nfirst.txt\nthird.txt\n");
   expect(await copy.fails("show", second)).toMatchObject({ code: "not-found" });
   expect((await copy.json("status")).clean).toBe(true);
 
-  // The draft's parent: what it did is an edit of the draft now.
+  // The draft's parent: the draft stays, on top of what is left.
   const draft = (await copy.json("status")).change.name;
   await copy.ok("rm", "@-");
   const after = await copy.json("status");
-  expect(after.change).toMatchObject({ name: draft, draft: true, parents: [first] });
-  expect(after.files.map((file: { path: string }) => file.path)).toEqual([
-    "second.txt",
-    "third.txt",
-  ]);
+  expect(after).toMatchObject({
+    clean: true,
+    change: { name: draft, draft: true, parents: [first] },
+  });
+
+  // The change itself: what it did is an edit of a draft now.
+  copy.write({ "third.txt": "third" });
   await copy.ok("push", "-m", "again");
   expect((await copy.json("rm", "@")).removed.name).toBe(draft);
   const last = await copy.json("status");
   expect(last.change).toMatchObject({ draft: true, parents: [first], description: "again" });
-  expect(last.files).toEqual(after.files);
+  expect(last.files).toEqual([{ path: "third.txt", status: "added" }]);
   expect(readFileSync(join(copy.root, "third.txt"), "utf8")).toBe("third");
 
   expect(await copy.fails("rm", "@")).toMatchObject({ code: "not-found", exitCode: 3 });
