@@ -4,6 +4,7 @@
  *
  *   --crash    the long run of tests/crash: 200 kills
  *   --load     the long run of tests/load
+ *   --model    the long run of tests/model
  *   FILE…      only these, and any option of `bun test`
  */
 import { join } from "node:path";
@@ -60,7 +61,7 @@ const child = Bun.spawn([process.execPath, "test", "--parallel", ...selection(),
     ...process.env,
     POGO_TEST_PROGRAM: program,
     ...(given.includes("--crash") && { POGO_TEST_KILLS: "200" }),
-    ...(given.includes("--load") && { POGO_TEST_LOAD: "full" }),
+    ...((given.includes("--load") || given.includes("--model")) && { POGO_TEST_LOAD: "full" }),
   },
 });
 const exitCode = await child.exited;
@@ -74,9 +75,10 @@ function reporter(): string[] {
 }
 
 function selection(): string[] {
-  const others = given.filter((word) => word !== "--crash" && word !== "--load");
+  const others = given.filter((word) => !["--crash", "--load", "--model"].includes(word));
   if (given.includes("--crash")) return ["tests/crash", "--timeout=3600000", ...others];
   if (given.includes("--load")) return ["tests/load", "--timeout=3600000", ...others];
+  if (given.includes("--model")) return ["tests/model", "--timeout=3600000", ...others];
   return others;
 }
 
