@@ -18,7 +18,7 @@ import {
 } from "./conflict-files.ts";
 import type { Remote } from "./remote.ts";
 import { baseTree, type TreeSource } from "./state-directories.ts";
-import type { CurrentChange, ParentChange } from "./state.ts";
+import type { CurrentChange } from "./state.ts";
 import {
   baseConflicts,
   noConflicts,
@@ -26,6 +26,9 @@ import {
 } from "./working-copy/conflict-records.ts";
 import type { Workspace } from "./workspace.ts";
 
+/** A version that a side may be from. */
+type Origin = { change: string; version: number; description: string };
+type Holder = { name: string; version: number; description: string; parents: Origin[] };
 type Found = { path: string; entry: ConflictEntry; siblings: readonly Entry[] };
 
 // Above, sides are numbered: whose they are would have to be asked path by path.
@@ -59,25 +62,32 @@ export async function renderConflicts(
     for (const standIn of before.standIns) names.add(foldName(baseName(standIn)));
   }
   if (fresh.length === 0) return rendered;
-  const parents = fresh.length > namedConflictsMax ? [] : await mergedParents(remote, target);
+  const origins = fresh.length > namedConflictsMax ? [] : await findOrigins(remote, target);
   const rendering: Rendering = { remote, trees, objects: rendered.objects };
   for (const { path, entry } of fresh) {
-    const labels = await labelSides(remote, parents, path, entry);
+    const labels = await labelSides(remote, origins, path, entry);
     const names = taken.get(parentPath(path))!;
     rendered.records.set(path, await renderConflict(rendering, path, entry, labels, names));
   }
   return rendered;
 }
 
-/** Whose sides are in conflict: the parents of the change, or of the one it has them from. */
-async function mergedParents(remote: Remote, target: CurrentChange): Promise<ParentChange[]> {
-  let { parents } = target;
+/**
+ * Whose sides may be in conflict: the parents of the change, or of the one it has them from, and
+ * what that was before it was put on top of them.
+ */
+async function findOrigins(remote: Remote, target: CurrentChange): Promise<Origin[]> {
+  let holder: Holder = target;
   for (let step = 0; step < ancestorsMax; step++) {
+    const { name, version, description, parents } = holder;
     const [first, second] = parents;
-    if (!first || second) return parents;
+    if (!first) return [];
+    const earlier = [version - 1, version - 2].filter((number) => number > 0);
+    const own = earlier.map((number) => ({ change: name, version: number, description }));
+    if (second) return [...parents, ...own];
     const above = await remote.getChange(`${first.change}@${first.version}`);
-    if (!above.conflicted) return [];
-    ({ parents } = above);
+    if (!above.conflicted) return [first, ...own];
+    holder = above;
   }
   return [];
 }
@@ -116,21 +126,23 @@ export function treeLoader(
   };
 }
 
-/** Names the sides for the parents that have them. */
+/** Names the sides for the versions that have them. */
 async function labelSides(
   remote: Remote,
-  parents: readonly ParentChange[],
+  origins: readonly Origin[],
   path: string,
   { sides }: ConflictEntry,
 ): Promise<Labels> {
   const { names, titles } = numberedLabels(sides);
-  for (const { change, version, description } of parents) {
+  for (const { change, version, description } of origins) {
+    const name = change.slice(0, shownLetters);
+    if (names.includes(name)) continue;
     const revision = `${change}@${version}`;
     const index = await findSide(remote, revision, path, sides, names);
     if (index < 0) continue;
-    names[index] = change.slice(0, shownLetters);
+    names[index] = name;
     const [line = ""] = description.split("\n", 1);
-    titles[index] = `${names[index]} ${line}`.trim();
+    titles[index] = `${name} ${line}`.trim();
   }
   return { names, titles };
 }

@@ -149,6 +149,25 @@ describe("how conflicts stand", () => {
     expect(await conflictsOf(copy)).toEqual([]);
   });
 
+  test("the sides of a rebase are named for the change and for what it was put on", async () => {
+    const copy = await ann.init({ f: "old\n" });
+    await copy.ok("push", "-m", "base");
+    await copy.ok("bookmark", "set", "base");
+    await copy.ok("new", "base", "-m", "trunk");
+    copy.write({ f: "trunk\n" });
+    await copy.ok("push");
+    await copy.ok("bookmark", "set", "main");
+    await copy.ok("new", "base", "-m", "mine");
+    copy.write({ f: "mine\n" });
+    await copy.ok("push");
+    await copy.run(["rebase", "-d", "main"]);
+    expect(textOf(copy, "f")).toBe(
+      "<<<<<<< NAME trunk\ntrunk\n||||||| before both\nold\n=======\nmine\n>>>>>>> NAME mine\n",
+    );
+    await copy.ok("new");
+    expect(textOf(copy, "f")).toContain("<<<<<<< NAME trunk\n");
+  });
+
   test("a name that is taken, or would be too long, is given to no side", async () => {
     const long = "é".repeat(125);
     const copy = await merged(
