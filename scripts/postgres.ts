@@ -7,6 +7,7 @@ import {
   realpathSync,
   rmSync,
   existsSync,
+  writeFileSync,
 } from "node:fs";
 import { tmpdir, userInfo } from "node:os";
 import { dirname, join } from "node:path";
@@ -22,6 +23,8 @@ export type Cluster = AsyncDisposable & {
 export type ClusterOptions = {
   /** Survives a crash of the machine, as people run it. Otherwise it is fast. */
   durable?: boolean;
+  /** Listens on this port of 127.0.0.1 as well, and encrypts there. */
+  tls?: { port: number; cert: string; key: string };
 };
 
 // It refuses to run as root.
@@ -29,20 +32,33 @@ const unprivilegedUser = "postgres";
 const careless = "-c fsync=off -c synchronous_commit=off -c full_page_writes=off";
 
 /** Starts a cluster in a new directory. It is gone when it is disposed of. */
-export async function startPostgres({ durable = false }: ClusterOptions = {}): Promise<Cluster> {
+export async function startPostgres(options: ClusterOptions = {}): Promise<Cluster> {
+  const { durable = false, tls } = options;
   const bin = postgresPrograms();
   if (!bin) throw new Error("PostgreSQL 15 or newer is not installed");
   const directory = mkdtempSync(join(tmpdir(), "pogo-postgres-"));
   giveAway(directory);
   const data = join(directory, "data");
   const control = [join(bin, "pg_ctl"), "-D", data, "-w", "-s"];
-  const server = `-c listen_addresses= -c unix_socket_directories='${directory}'`;
-  const options = `${server} ${durable ? "" : careless} -c max_connections=200`;
-  const start = [...control, "-l", join(directory, "log"), "-o", options, "start"];
+  const listening = tls
+    ? `-c listen_addresses=127.0.0.1 -c port=${tls.port} -c ssl=on`
+    : "-c listen_addresses=";
+  const server = `${listening} -c unix_socket_directories='${directory}'`;
+  const settings = `${server} ${durable ? "" : careless} -c max_connections=200`;
+  const start = [...control, "-l", join(directory, "log"), "-o", settings, "start"];
   const crash = [...control, "-m", "immediate", "stop"];
   try {
     const initdb = [join(bin, "initdb"), "-D", data, "-U", "postgres", "-A", "trust"];
     await run([...initdb, "-E", "UTF8", "--no-locale", "--no-sync"]);
+    if (tls) {
+      for (const [name, text] of [
+        ["server.crt", tls.cert],
+        ["server.key", tls.key],
+      ] as const) {
+        writeFileSync(join(data, name), text, { mode: 0o600 });
+        giveAway(join(data, name), 0o600);
+      }
+    }
     await run(start);
   } catch (error) {
     rmSync(directory, { recursive: true, force: true });
@@ -50,7 +66,8 @@ export async function startPostgres({ durable = false }: ClusterOptions = {}): P
   }
   return {
     async createDatabase(name) {
-      await run([join(bin, "createdb"), "-h", directory, "-U", "postgres", name]);
+      const port = tls ? ["-p", String(tls.port)] : [];
+      await run([join(bin, "createdb"), "-h", directory, ...port, "-U", "postgres", name]);
       return `postgres://postgres@localhost/${name}?host=${directory}`;
     },
     crash: () => run(crash),
@@ -78,12 +95,12 @@ function isRoot(): boolean {
   return process.getuid?.() === 0;
 }
 
-function giveAway(directory: string): void {
+function giveAway(path: string, mode = 0o711): void {
   if (!isRoot()) return;
   const id = (flag: string) =>
     Number(Bun.spawnSync(["id", flag, unprivilegedUser]).stdout.toString());
-  chownSync(directory, id("-u"), id("-g"));
-  chmodSync(directory, 0o711);
+  chownSync(path, id("-u"), id("-g"));
+  chmodSync(path, mode);
 }
 
 async function run(command: string[]): Promise<void> {

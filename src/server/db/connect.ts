@@ -5,6 +5,7 @@
 import postgres from "postgres";
 
 import { isPogoError, PogoError } from "#core/errors.ts";
+import { readDatabaseTls, tlsProblem } from "./database-tls.ts";
 import { plannerSettings } from "./planner.ts";
 
 type ParameterTypes = { bigint: number };
@@ -34,19 +35,22 @@ export function connect(target: DatabaseTarget): Sql {
   };
   if (typeof target !== "string") return postgres({ ...settings, ...target }) as unknown as Sql;
   const url = new URL(target);
+  const ssl = readDatabaseTls(url);
   // As PostgreSQL's own programs have it: a directory there is that of a Unix socket.
   const directory = url.searchParams.get("host");
   url.searchParams.delete("host");
   return postgres(url.href, {
     ...settings,
     ...(directory !== null && { host: directory }),
+    ...(ssl && { ssl }),
     connection: { application_name: "pogo", ...plannerSettings },
   });
 }
 
 /** Refuses what is not the URL of a PostgreSQL database, before anything is done with it. */
 export function checkDatabaseUrl(url: string): void {
-  if (/^postgres(ql)?:$/.test(URL.parse(url)?.protocol ?? "")) return;
+  const parsed = URL.parse(url);
+  if (parsed && /^postgres(ql)?:$/.test(parsed.protocol)) return void readDatabaseTls(parsed);
   throw new PogoError("usage", "the database's URL is not one of PostgreSQL's", {
     hint: "write it as postgres://USER:PASSWORD@HOST:PORT/DATABASE",
   });
@@ -70,6 +74,8 @@ export async function transaction<T>(sql: Sql, body: (tx: Queries) => Promise<T>
 /** Turns a database that cannot be reached, or can take no more, into an expected failure. */
 export function translateDatabaseError(error: unknown): unknown {
   if (isPogoError(error) || !(error instanceof Error) || !("code" in error)) return error;
+  const problem = tlsProblem(error);
+  if (problem) return problem;
   const code = String(error.code);
   // A wrong password, user or database, or one that may not create tables.
   if (/^(28|3D|42501)/.test(code)) {
