@@ -32,7 +32,11 @@ export function conflictHints({ changes, conflicted }: Rewriting, current: strin
   const lines = [
     `${count(conflicted, "change")} in conflict: nothing is lost, resolve it when you like`,
   ];
-  if (!first || first.name === current) lines.push("see what is in conflict: pogo resolve --list");
-  else lines.push(`go there: pogo edit ${first.prefix}, then pogo resolve --list`);
+  const isHere = !first || first.name === current;
+  // What stands on it gets the resolution only if the change itself does.
+  const push = first?.sealed ? "pogo push --rewrite" : "pogo push";
+  const list = "pogo resolve --list";
+  if (!isHere) lines.push(`go there: pogo edit ${first.prefix}; see ${list}; then ${push}`);
+  else lines.push(`see what is in conflict: ${list}; then ${push}`);
   return lines;
 }

@@ -104,6 +104,28 @@ test("a rebase that conflicts stops nothing, and going back leaves no trace", as
   expect(textOf(copy, "f")).toBe("two\n");
 });
 
+test("a conflict below is resolved once, and what stands on it is free of it", async () => {
+  const copy = await ann.init({ f: "old\n" });
+  await copy.ok("commit", "-m", "base");
+  copy.write({ f: "one\n" });
+  const { change: one } = await copy.json("commit", "-m", "one");
+  copy.write({ g: "g\n" });
+  const { change: two } = await copy.json("commit", "-m", "two");
+  await copy.ok("new", `${one}-`, "-m", "other");
+  copy.write({ f: "other\n" });
+  await copy.ok("push");
+  const said = await copy.ok("rebase", "-s", one, "-d", "@");
+  expect(said).toContain("2 changes in conflict: nothing is lost, resolve it when you like\n");
+  expect(said).toContain("; then pogo push --rewrite\n");
+  await copy.ok("edit", one);
+  copy.write({ f: "one and other\n" });
+  expect(await copy.json("push", "--rewrite")).toMatchObject({
+    outcome: "rewritten",
+    rewriting: { count: 2, conflicted: 0 },
+  });
+  expect(await copy.ok("cat", two, "f")).toBe("one and other\n");
+});
+
 test("a removed change takes its edits with it, and nothing else", async () => {
   const copy = await stack("base", "one", "two");
   copy.write({ draft: "draft\n" });
