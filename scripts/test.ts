@@ -39,6 +39,11 @@ const needs: { name: string; found: boolean; missing: string }[] = [
     found: Boolean(Bun.which("gnome-keyring-daemon") && Bun.which("dbus-run-session")),
     missing: "the system's keyring",
   },
+  {
+    name: "nginx",
+    found: Bun.which("nginx") !== null,
+    missing: "a server behind a proxy",
+  },
   { name: "bash", found: Bun.which("bash") !== null, missing: "completion in bash" },
   { name: "zsh", found: Bun.which("zsh") !== null, missing: "completion in zsh" },
   { name: "fish", found: Bun.which("fish") !== null, missing: "completion in fish" },

@@ -9,6 +9,7 @@ import { connect, translateDatabaseError } from "#server/db/connect.ts";
 import { readDatabaseTls } from "#server/db/database-tls.ts";
 import { selfSign } from "#server/tls/self-signed.ts";
 import { postgresPrograms, startPostgres } from "../../../scripts/postgres.ts";
+import { freePort } from "../../support/free-port.ts";
 import { startMs, temporaryDirectory } from "../../support/postgres.ts";
 
 setDefaultTimeout(startMs);
@@ -93,12 +94,3 @@ test.skipIf(!postgresPrograms())("a database is believed by its certificate only
   expect(heard.includes("postgres\0")).toBe(false);
   stripping.close();
 });
-
-/** Of those who look for one at the same moment, two could find the same; PostgreSQL takes no 0. */
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((done) => server.listen(0, "127.0.0.1", done));
-  const { port } = server.address() as AddressInfo;
-  await new Promise((done) => server.close(done));
-  return port;
-}
