@@ -1,8 +1,9 @@
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 
-import { newRequestId, type Remote } from "#client/remote.ts";
+import { newRequestId, openRemote, type Remote } from "#client/remote.ts";
 import type { Change } from "#gen/pogo/v1/common.ts";
 import { RebaseScope, HistoryServiceService as Histories } from "#gen/pogo/v1/history.ts";
+import { MemberServiceService as Members } from "#gen/pogo/v1/member.ts";
 import { CommitOutcome } from "#gen/pogo/v1/push.ts";
 import type { Channel } from "#rpc/channel.ts";
 import { openHistoryModel } from "../support/history-model.ts";
@@ -198,6 +199,24 @@ describe.each(engines)("%s", (engine) => {
     expect((await now(two)).tree).toEqual(await upload(remote, { ...better, two: "2" }));
     const late = await publish(remote, { f: "f", one: "late" }, request);
     expect(late.outcome).toBe(CommitOutcome.COMMIT_OUTCOME_DIVERGED);
+  });
+
+  test("another's change is rewritten only while no bookmark points at it", async () => {
+    const bob = openRemote(await server.user("bob"), "edited");
+    const member = { name: "bob", group: false, role: "write" };
+    await ann.unary(Members.setMember, { repository: "edited", member });
+    const root = await add({ f: "f" });
+    const one = await add({ f: "f", one: "1" }, root);
+    const two = await add({ f: "f", one: "1", two: "2" }, one);
+    const request = { change: one.name, expectedVersion: 1, rewrite: true };
+    const better = { f: "f", one: "better" };
+    await remote.setBookmark("hers", one.name);
+    expect(await refusal(publish(bob, better, request))).toBe("denied");
+    await remote.deleteBookmark("hers");
+    const { outcome, change } = await publish(bob, better, request);
+    expect(outcome).toBe(CommitOutcome.COMMIT_OUTCOME_REWRITTEN);
+    expect(change).toMatchObject({ author: "ann", versionAuthor: "bob", version: 2 });
+    expect(await now(two)).toMatchObject({ author: "ann", versionAuthor: "bob", version: 2 });
   });
 
   test("a long stack is rebased in one piece", async () => {
