@@ -11,7 +11,7 @@ let ann: Person;
 beforeAll(async () => {
   scene = await openScene();
   ann = await scene.person("ann");
-});
+}, 60_000);
 afterAll(() => scene[Symbol.asyncDispose]());
 
 /** A working copy at the merge of changes on top of one, at `side1`, `side2`, and so on. */

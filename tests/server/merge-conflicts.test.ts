@@ -16,7 +16,7 @@ describe.each(engines)("%s", (engine) => {
   beforeAll(async () => {
     server = await startTestServer(engine);
     remote = await createRemote(await server.user("ann"), "shared");
-  });
+  }, 60_000);
   afterAll(() => server[Symbol.asyncDispose]());
 
   async function change(snapshot: Snapshot, ...parents: Change[]): Promise<Change> {
