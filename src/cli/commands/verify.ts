@@ -45,7 +45,11 @@ export const verify = command({
       return [...lines, `verified ${total.trees} trees, ${total.objects} objects`].join("\n");
     });
     if (findings.length === 0) return;
-    throw new PogoError("corrupt", `${findings.length} things are not as they must be`, {
+    const what =
+      findings.length === 1
+        ? "1 thing is not as it must be"
+        : `${findings.length} things are not as they must be`;
+    throw new PogoError("corrupt", what, {
       hint: "pogo push --repair, in working copies that have the files; or restore a backup",
     });
   },
