@@ -67,6 +67,7 @@ export function readArguments(
 ): { raw: string[]; rest: string[]; check: () => void } {
   const options: Given[] = [];
   const positionals: string[] = [];
+  const repeated: string[] = [];
   const args: ArgsDef = { ...command.args, ...globalArgs };
   for (let index = 0; index < line.length;) {
     const word = line[index] ?? "";
@@ -81,15 +82,17 @@ export function readArguments(
     }
     const { given, next } = readOption(line, index, args, path);
     for (const option of given) {
+      const isFirst = !options.some(({ key }) => key === option.key);
       if (option.key in globalArgs) setGlobal(globals, option);
-      else options.push(option);
+      else if (isFirst || option.key !== command.repeated) options.push(option);
+      else repeated.push(option.value ?? "");
     }
     index = next;
   }
   const named = namedPositionals(command).length;
   return {
     raw: [...options.map(spell), "--", ...positionals.slice(0, named)],
-    rest: positionals.slice(named),
+    rest: command.repeated ? repeated : positionals.slice(named),
     // Checked apart from reading: `pogo cat --help` lacks its arguments, and is right.
     check: () => checkArguments(command, path, options, positionals),
   };

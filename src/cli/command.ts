@@ -18,7 +18,8 @@
  *
  * - refused unknown, doubled and valueless options and too many or too few arguments. An option
  *   is spelled as its key in kebab case (`tokenStdin` is `--token-stdin`). A positional is
- *   `required: true` or `required: false`, spelled out; `rest` takes what is left over;
+ *   `required: true` or `required: false`, spelled out; `rest` takes what is left over, or all
+ *   values but the first of the one option that is `repeated`;
  * - taken the global options, which stand anywhere on the line. Do not define -C -q -v -h;
  * - made the context: everything that a command may know of the process that it runs in.
  *
@@ -42,6 +43,8 @@ export type Command = {
   meta: CommandMeta;
   args: ArgsDef;
   rest: Rest | undefined;
+  /** The option that may be given several times. */
+  repeated: string | undefined;
   /** Runs on arguments that `arguments.ts` has checked and spelled the one way. */
   run(raw: string[], rest: string[], context: Context): Promise<void>;
 };
@@ -50,6 +53,7 @@ type Definition<T extends ArgsDef> = {
   meta: CommandMeta;
   args?: T;
   rest?: Rest;
+  repeated?: keyof T & string;
   run(given: { args: ParsedArgs<T>; rest: string[]; context: Context }): Promise<void> | void;
 };
 
@@ -60,6 +64,7 @@ export function command<const T extends ArgsDef>(definition: Definition<T>): Com
     meta: definition.meta,
     args,
     rest: definition.rest,
+    repeated: definition.repeated,
     async run(raw, rest, context) {
       await runCommand<T>(
         {

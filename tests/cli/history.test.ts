@@ -52,6 +52,8 @@ test("a change is put elsewhere with all that stands on it", async () => {
   expect(await copy.json("status")).toMatchObject({ clean: true });
   expect(await copy.ok("rebase", "-s", "two", "-d", "base")).toContain("nothing to do");
   expect(await copy.fails("rebase", "-s", "two", "-d", "three")).toMatchObject({ code: "usage" });
+  // Which of the two it is that moves would be guessed.
+  expect(await copy.fails("rebase", "two", "-d", "base")).toMatchObject({ code: "usage" });
 });
 
 test("one change alone is taken out of a stack", async () => {
@@ -80,7 +82,7 @@ test("a branch goes on top of what others did, the working copy with it", async 
   expect(pushed).toMatchObject({ outcome: "created" });
   expect(await parentsOf(copy, "@-")).toEqual(["theirs"]);
   expect(readFiles(copy.root)).toEqual(filesOf("main", "mine", "more", "theirs"));
-  await copy.ok("rebase", "-s", "@", "-d", "main", "@-");
+  await copy.ok("rebase", "-s", "@", "-d", "main", "-d", "@-");
   expect(await parentsOf(copy, "@")).toEqual(["theirs", "mine"]);
 });
 

@@ -15,7 +15,7 @@ export const rebase = command({
     examples: [
       "pogo rebase -d main",
       "pogo rebase -s kxyz -d main",
-      "pogo rebase -r @ -d main kxyz",
+      "pogo rebase -r @ -d main -d kxyz",
     ],
   },
   args: {
@@ -42,10 +42,10 @@ export const rebase = command({
       alias: "d",
       required: true,
       valueHint: "DEST",
-      description: "the new parent",
+      description: "the new parent; given several times: the parents of a merge",
     },
   },
-  rest: { valueHint: "DEST", description: "more parents, for a merge" },
+  repeated: "destination",
   async run({ args, rest, context }) {
     const { scope, text } = readScope(args);
     await using session = await openEditSession(context);
