@@ -71,9 +71,9 @@ export function encodeChunkList(chunks: readonly Chunk[]): Uint8Array {
   return assemble("chunks", rawSize, payload);
 }
 
-/** Encodes what a store made of an encoded object by encrypting it. */
-export function encodeSealed(encodedBytes: number, payload: Uint8Array): Uint8Array {
-  return assemble("sealed", encodedBytes, payload);
+/** Encodes what a store made of an encoded object by encrypting it, in parts. */
+export function encodeSealed(encodedBytes: number, ...parts: Uint8Array[]): Uint8Array {
+  return assemble("sealed", encodedBytes, ...parts);
 }
 
 /** Reads the header and checks lengths and checksum, not the hash. The payload is a view. */
@@ -137,15 +137,22 @@ function mayCompress(raw: Uint8Array): boolean {
   return Bun.zstdCompressSync(sample, { level: 1 }).length < sample.length * 0.98;
 }
 
-function assemble(codec: Codec, rawSize: number, payload: Uint8Array): Uint8Array {
-  const encoded = new Uint8Array(objectHeaderBytes + payload.length);
+function assemble(codec: Codec, rawSize: number, ...parts: Uint8Array[]): Uint8Array {
+  let length = objectHeaderBytes;
+  for (const part of parts) length += part.length;
+  const encoded = new Uint8Array(length);
+  const payload = encoded.subarray(objectHeaderBytes);
+  let offset = 0;
+  for (const part of parts) {
+    payload.set(part, offset);
+    offset += part.length;
+  }
   const header = new DataView(encoded.buffer);
   header.setUint32(0, magic, true);
   header.setUint8(4, codecs.indexOf(codec));
   header.setUint32(8, rawSize % 2 ** 32, true);
   header.setUint32(12, Math.floor(rawSize / 2 ** 32), true);
   header.setBigUint64(16, Bun.hash.xxHash64(payload), true);
-  encoded.set(payload, objectHeaderBytes);
   return encoded;
 }
 

@@ -56,8 +56,9 @@ function sealObject({ current, keys }: DataKeys, hash: Hash, encoded: Uint8Array
   cipher.setAAD(hash);
   const number = Buffer.alloc(numberBytes);
   number.writeUInt32LE(current);
-  const parts = [number, nonce, cipher.update(encoded), cipher.final(), cipher.getAuthTag()];
-  return encodeSealed(encoded.length, Buffer.concat(parts));
+  const text = cipher.update(encoded);
+  cipher.final();
+  return encodeSealed(encoded.length, number, nonce, text, cipher.getAuthTag());
 }
 
 function unsealObject({ keys }: DataKeys, hash: Hash, payload: Uint8Array): Uint8Array {
