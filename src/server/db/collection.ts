@@ -58,7 +58,8 @@ export async function markRoots(
     join trees t on t.repository_id = v.repository_id and t.hash = v.tree
     where v.repository_id = ${repositoryId}
     union
-    select ${walkId}::bigint, true, ${emptyTreeHash}::bytea, true
+    select ${walkId}::bigint, true, hash, true from trees
+    where repository_id = ${repositoryId} and hash = ${emptyTreeHash}
     on conflict do nothing
     returning 1`;
   return rows.length;
