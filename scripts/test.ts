@@ -44,6 +44,11 @@ const needs: { name: string; found: boolean; missing: string }[] = [
     found: Bun.which("nginx") !== null,
     missing: "a server behind a proxy",
   },
+  {
+    name: "slapd and ldapmodify",
+    found: Boolean((Bun.which("slapd") ?? Bun.which("/usr/sbin/slapd")) && Bun.which("ldapmodify")),
+    missing: "users of a directory",
+  },
   { name: "bash", found: Bun.which("bash") !== null, missing: "completion in bash" },
   { name: "zsh", found: Bun.which("zsh") !== null, missing: "completion in zsh" },
   { name: "fish", found: Bun.which("fish") !== null, missing: "completion in fish" },

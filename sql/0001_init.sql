@@ -14,6 +14,9 @@ create table users (
   is_deploy boolean not null default false,
   -- Since then none of the user's tokens is good for anything.
   disabled_at timestamptz(3),
+  -- Known by a directory outside, and who is gone there is kept out here as well.
+  from_directory boolean not null default false,
+  absent_since timestamptz(3),
   created_at timestamptz(3) not null default now()
 );
 

@@ -1,5 +1,4 @@
 import { PogoError } from "#core/errors.ts";
-import { checkToken } from "#client/credentials.ts";
 import type { Context } from "./context.ts";
 import { writeStderr } from "./output.ts";
 
@@ -65,13 +64,13 @@ async function interrupt(signal: AbortSignal): Promise<void> {
   await aborted;
 }
 
-/** Reads a token from stdin: one line, its end left away. */
-export async function readTokenFromStdin(): Promise<string> {
+/** Reads a secret from stdin: one line, its end left away. */
+export async function readLineFromStdin(): Promise<string> {
   let text = "";
   const decoder = new TextDecoder();
   for await (const bytes of Bun.stdin.stream()) {
     text += decoder.decode(bytes, { stream: true });
-    if (text.length > inputBytesMax) throw new PogoError("usage", "stdin is too long for a token");
+    if (text.length > inputBytesMax) throw new PogoError("usage", "stdin is too long for one line");
   }
-  return checkToken(text.trim());
+  return text.trim();
 }

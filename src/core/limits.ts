@@ -56,6 +56,9 @@ export const tokenNameBytesMax = 100;
 /** Rules for bookmarks in a repository: all are looked at whenever a bookmark moves. */
 export const rulesMax = 100;
 
+/** A longer password is no password: it would only keep the directory busy. */
+export const passwordBytesMax = 1024;
+
 /** An invite lies in somebody's mail: long enough for a holiday, and no longer. */
 export const inviteMsMax = 30 * 24 * 60 * 60 * 1000;
 

@@ -30,6 +30,9 @@ import { noteDamaged } from "./db/objects.ts";
 import { collectDaily } from "./gc/daily.ts";
 import { openDataKeys } from "./object-keys.ts";
 import { auditService } from "./services/audit.ts";
+import { openDirectory } from "./directory/directory.ts";
+import type { DirectoryOptions } from "./directory/options.ts";
+import { watchDirectory } from "./directory/watch.ts";
 import { authService } from "./services/auth.ts";
 import { bookmarkService } from "./services/bookmark.ts";
 import { authenticated } from "./services/calls.ts";
@@ -75,6 +78,8 @@ export type ServerOptions = {
   rootToken?: string | undefined;
   /** The certificate to show; without, nothing is encrypted. */
   tls?: TlsOptions | undefined;
+  /** Where the organisation keeps its people. */
+  directory?: DirectoryOptions | undefined;
   /** Addresses of proxies that are believed about who calls, as ADDRESS or ADDRESS/BITS. */
   trustedProxies?: readonly string[];
   /** Allows to listen without encryption where others than this machine can connect. */
@@ -112,8 +117,8 @@ const loopback = /^(localhost|127(\.\d{1,3}){3}|::1)$/;
 export async function startServer(options: ServerOptions): Promise<RunningServer> {
   const configuration = readConfiguration(options);
   const { host, port, observe = () => {} } = configuration;
-  const directory = resolve(options.dataDirectory);
-  const tls = options.tls && (await openTls(options.tls, { directory, host }));
+  const place = { directory: resolve(options.dataDirectory), host };
+  const tls = options.tls && (await openTls(options.tls, place));
   await using opening = new AsyncDisposableStack();
   const sql = await openDatabase(configuration, opening);
   await prepareDatabase(sql);
@@ -122,7 +127,9 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   opening.use(collectDaily({ sql, store }, observeUpkeep(observe)));
   const root = await ensureRoot(sql, options.rootToken);
   const calls = handlers(observe, configuration.addressOf);
-  const services = openServices({ sql, store, volumes }, calls);
+  const directory = options.directory && openDirectory(options.directory);
+  if (directory) opening.use(watchDirectory({ sql, directory }, observeDirectory(observe)));
+  const services = openServices({ sql, store, volumes, directory }, calls);
   const http = webListener({ sql });
   const listener = await listen({ host, port, services, http, tls: tls?.identity });
   opening.defer(() => listener.close(drainMs));
@@ -224,6 +231,11 @@ async function prepareDatabase(sql: Sql): Promise<void> {
   } catch (error) {
     throw translateDatabaseError(error);
   }
+}
+
+/** A directory that does not answer is no bug, and has to be known. */
+function observeDirectory(observe: CallObserver): (error: unknown) => void {
+  return (error) => observe({ method: "directory", code: "internal", elapsedMs: 0, error });
 }
 
 function openServices(parts: StorageParts, handlers: Handlers): Service[] {

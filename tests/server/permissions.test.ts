@@ -28,7 +28,7 @@ setDefaultTimeout(startMs);
 
 /** What each call needs. */
 const calls = {
-  nobody: ["RepositoryService/ListRepositories", "UserService/RedeemInvite"],
+  nobody: ["RepositoryService/ListRepositories", "UserService/LogIn", "UserService/RedeemInvite"],
   user: ["AuthService/GetUser"],
   account: [
     "AuthService/CreateToken",
@@ -220,7 +220,7 @@ async function outcomeOf(call: Promise<void>): Promise<string> {
     return "yes";
   } catch (error) {
     if (!isPogoError(error) || error.code === "internal") throw error;
-    const isInvite = error.message.startsWith("the invite");
+    const isInvite = /^(the invite|this server has no directory)/.test(error.message);
     if (error.code === "denied" && !isInvite) return "no";
     return error.message.startsWith("no repository is named") ? "hide" : "yes";
   }

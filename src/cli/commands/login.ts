@@ -7,7 +7,7 @@ import { UserServiceService as Users } from "#gen/pogo/v1/user.ts";
 import { openChannel, type ChannelOptions } from "#rpc/channel.ts";
 import { command } from "../command.ts";
 import type { Context } from "../context.ts";
-import { askSecret, readTokenFromStdin } from "../prompt.ts";
+import { askSecret, readLineFromStdin } from "../prompt.ts";
 import { chooseServer } from "../server-choice.ts";
 import { decideTrust } from "../server-trust.ts";
 
@@ -18,11 +18,12 @@ export const login = command({
       "pogo login http://localhost:7646",
       "pogo login https://pogo.example.com --token-stdin < token.txt",
       "pogo login https://pogo.example.com --invite",
+      "pogo login https://pogo.example.com --user ann",
     ],
   },
   args: {
     server: { type: "positional", required: false, valueHint: "SERVER", description: "its URL" },
-    tokenStdin: { type: "boolean", description: "read the token, or the invite, from stdin" },
+    tokenStdin: { type: "boolean", description: "read the token, invite or password from stdin" },
     invite: {
       type: "boolean",
       description: "turn an invite into a token, called after this machine",
@@ -31,6 +32,11 @@ export const login = command({
       type: "enum",
       options: ["keyring", "file"],
       description: "keep it in the system's keyring (default), or in a file that only you can read",
+    },
+    user: {
+      type: "string",
+      valueHint: "NAME",
+      description: "log in by a name and a password that the organisation's directory knows",
     },
     fingerprint: {
       type: "string",
@@ -54,12 +60,16 @@ export const login = command({
       .catch(() => ({ allowInsecure: false }));
     const trust = await decideTrust(context, named, args.fingerprint);
     const insecureHttp = args.insecureHttp ?? known.allowInsecure;
-    const isInvite = args.invite === true;
-    const given = await readToken(context, named, { isInvite, stdin: args.tokenStdin === true });
+    const { user: name } = args;
+    if (args.invite === true && name !== undefined) {
+      throw new PogoError("usage", "an invite says itself who the user is");
+    }
+    const what = args.invite === true ? "invite" : name === undefined ? "token" : "password";
+    const given = await readSecret(context, named, { what, stdin: args.tokenStdin === true });
     const address = { url: named, allowInsecure: insecureHttp, trust };
     // A token that could not be kept would be lost, and the invite with it.
-    if (isInvite) await checkPlace(environment, { server: named, place });
-    const token = isInvite ? await redeem(context, address, given) : given;
+    if (what !== "token") await checkPlace(environment, { server: named, place });
+    const token = what === "token" ? given : await trade(context, address, { user: name, given });
     const channel = openChannel({ ...address, token });
     try {
       const { name: user } = await channel.unary(Auth.getUser, {}, { signal: context.signal });
@@ -77,30 +87,43 @@ export const login = command({
   },
 });
 
-async function readToken(
+type Secret = "token" | "invite" | "password";
+
+async function readSecret(
   context: Context,
   server: string,
-  { isInvite, stdin }: { isInvite: boolean; stdin: boolean },
+  { what, stdin }: { what: Secret; stdin: boolean },
 ): Promise<string> {
-  const what = isInvite ? "invite" : "token";
-  if (stdin) return await readTokenFromStdin();
-  if (context.interactive) return checkToken(await askSecret(context, `${what} for ${server}`));
+  // A password may hold what a token may not.
+  const check = what === "password" ? (text: string) => text : checkToken;
+  if (stdin) return check(await readLineFromStdin());
+  if (context.interactive) return check(await askSecret(context, `${what} for ${server}`));
   throw new PogoError("usage", `there is no terminal to ask for the ${what}`, {
-    hint: `pogo login ${server} ${isInvite ? "--invite " : ""}--token-stdin`,
+    hint: `pogo login ${server} ${options[what]}--token-stdin`,
   });
 }
 
-/** Turns an invite into a token. It is good once. */
-async function redeem(
+const options: Record<Secret, string> = {
+  token: "",
+  invite: "--invite ",
+  password: "--user NAME ",
+};
+
+/** Turns an invite, which is good once, or a user's password into a token. */
+async function trade(
   { signal }: Context,
   address: ChannelOptions,
-  invite: string,
+  { user, given }: { user: string | undefined; given: string },
 ): Promise<string> {
   const channel = openChannel(address);
+  const tokenName = `${hostname()} ${new Date().toISOString()}`;
   try {
-    const tokenName = `${hostname()} ${new Date().toISOString().slice(0, 10)}`;
-    const { secret } = await channel.unary(Users.redeemInvite, { invite, tokenName }, { signal });
-    return secret;
+    if (user === undefined) {
+      const request = { invite: given, tokenName };
+      return (await channel.unary(Users.redeemInvite, request, { signal })).secret;
+    }
+    const request = { user, password: given, tokenName };
+    return (await channel.unary(Users.logIn, request, { signal })).secret;
   } finally {
     channel.close();
   }

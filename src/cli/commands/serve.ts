@@ -3,6 +3,7 @@ import { homedir } from "node:os";
 import { join, resolve } from "node:path";
 
 import { PogoError } from "#core/errors.ts";
+import { readDirectoryOptions } from "#server/directory/options.ts";
 import { startServer } from "#server/server.ts";
 import type { TlsOptions } from "#server/tls/identity.ts";
 import type { FinishedCall } from "#rpc/serve.ts";
@@ -55,6 +56,11 @@ export const serve = command({
       options: ["self-signed"],
       description: "make a certificate: clients have to compare its fingerprint, once",
     },
+    ldap: {
+      type: "string",
+      valueHint: "FILE",
+      description: "JSON that says how to reach the directory of who may log in by a password",
+    },
     trustProxy: {
       type: "string",
       valueHint: "ADDRESS",
@@ -83,6 +89,8 @@ export const serve = command({
       rootToken: environment["POGO_ROOT_TOKEN"] || undefined,
       allowInsecure: args.insecureHttp ?? false,
       tls: tlsOptions(cwd, args),
+      directory:
+        args.ldap === undefined ? undefined : readDirectoryOptions(resolve(cwd, args.ldap)),
       trustedProxies: args.trustProxy?.split(",") ?? [],
       observe: (call) => observe(context, call),
     });

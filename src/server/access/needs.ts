@@ -32,6 +32,8 @@ const calls: Record<string, Need> = {
   "UserService/CreateInvite": "root",
   // The invite is what it needs.
   "UserService/RedeemInvite": "nobody",
+  // So is the password.
+  "UserService/LogIn": "nobody",
 
   "GroupService/CreateGroup": "root",
   "GroupService/DeleteGroup": "root",

@@ -37,6 +37,7 @@ export async function findToken(sql: Queries, hash: Uint8Array): Promise<TokenRo
     select ${columns(sql)}
     from tokens t join users u using (user_id) left join repositories r using (repository_id)
     where t.hash = ${hash} and t.revoked_at is null and u.disabled_at is null
+      and u.absent_since is null
       and (t.expires_at is null or t.expires_at > now())`;
   return row;
 }

@@ -68,6 +68,7 @@ export async function setDisabled(sql: Queries, userId: number, disabled: boolea
  */
 export async function hasAdmin(tx: Queries): Promise<boolean> {
   const rows = await tx`
-    select 1 from users where is_admin and disabled_at is null order by user_id for update`;
+    select 1 from users where is_admin and disabled_at is null and absent_since is null
+    order by user_id for update`;
   return rows.length > 0;
 }

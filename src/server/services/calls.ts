@@ -3,6 +3,7 @@ import type { Call, Handlers } from "#rpc/serve.ts";
 import { openRefusals } from "../access/audit.ts";
 import { openThrottle } from "../access/throttle.ts";
 import { admit, authenticate, type Caller } from "../auth.ts";
+import type { Directory } from "../directory/directory.ts";
 import { translateDatabaseError, type Sql } from "../db/connect.ts";
 import { isRequestDone } from "../db/operations.ts";
 import type { ObjectStore } from "../store/store.ts";
@@ -10,7 +11,7 @@ import type { ObjectStore } from "../store/store.ts";
 const checkedAgainMs = 5000;
 
 /** What every service works with. */
-export type Parts = { sql: Sql; store: ObjectStore };
+export type Parts = { sql: Sql; store: ObjectStore; directory?: Directory | undefined };
 
 export type CallHandlers = ReturnType<typeof authenticated>;
 

@@ -8,6 +8,7 @@ import type {
   CreateUserResponse,
   ListUsersRequest,
   ListUsersResponse,
+  LogInRequest,
   RedeemInviteRequest,
   RedeemInviteResponse,
   UpdateUserRequest,
@@ -35,6 +36,7 @@ import {
   type UserRow,
 } from "../db/users.ts";
 import type { CallHandlers, Parts } from "./calls.ts";
+import { logIn } from "./log-in.ts";
 import { checkText } from "./requests.ts";
 import { tokenExists, tokenMessage } from "./token-message.ts";
 
@@ -50,6 +52,7 @@ export function userService(parts: Parts, { unary }: CallHandlers): UserServiceS
     redeemInvite: unary((request: RedeemInviteRequest, _caller, call) =>
       redeemInvite(parts, request, call),
     ),
+    logIn: unary((request: LogInRequest, _caller, call) => logIn(parts, request, call)),
   };
 }
 

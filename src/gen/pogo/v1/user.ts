@@ -82,6 +82,21 @@ export interface RedeemInviteResponse {
   secret: string;
 }
 
+export interface LogInRequest {
+  user: string;
+  password: string;
+  /** How the token is to be called. */
+  tokenName: string;
+}
+
+export interface LogInResponse {
+  /** As the directory writes it. */
+  user: string;
+  token: Token | undefined;
+  /** The token itself. */
+  secret: string;
+}
+
 function createBaseUser(): User {
   return { name: "", admin: false, disabled: false, createdAt: 0 };
 }
@@ -709,6 +724,142 @@ export const RedeemInviteResponse: MessageFns<RedeemInviteResponse> = {
   },
 };
 
+function createBaseLogInRequest(): LogInRequest {
+  return { user: "", password: "", tokenName: "" };
+}
+
+export const LogInRequest: MessageFns<LogInRequest> = {
+  encode(message: LogInRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.user !== "") {
+      writer.uint32(10).string(message.user);
+    }
+    if (message.password !== "") {
+      writer.uint32(18).string(message.password);
+    }
+    if (message.tokenName !== "") {
+      writer.uint32(26).string(message.tokenName);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): LogInRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseLogInRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.user = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.password = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.tokenName = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseLogInResponse(): LogInResponse {
+  return { user: "", token: undefined, secret: "" };
+}
+
+export const LogInResponse: MessageFns<LogInResponse> = {
+  encode(message: LogInResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.user !== "") {
+      writer.uint32(10).string(message.user);
+    }
+    if (message.token !== undefined) {
+      Token.encode(message.token, writer.uint32(18).fork()).join();
+    }
+    if (message.secret !== "") {
+      writer.uint32(26).string(message.secret);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): LogInResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseLogInResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.user = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.token = Token.decode(reader, reader.uint32());
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.secret = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
 /** Users, and how people become users: who administers the server invites them. */
 export type UserServiceService = typeof UserServiceService;
 export const UserServiceService = {
@@ -779,6 +930,18 @@ export const UserServiceService = {
     responseDeserialize: (value: Buffer): RedeemInviteResponse =>
       RedeemInviteResponse.decode(value),
   },
+  /** Turns a name and a password that the organisation's directory knows into a token. */
+  logIn: {
+    path: "/pogo.v1.UserService/LogIn" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: LogInRequest): Buffer =>
+      Buffer.from(LogInRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): LogInRequest => LogInRequest.decode(value),
+    responseSerialize: (value: LogInResponse): Buffer =>
+      Buffer.from(LogInResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): LogInResponse => LogInResponse.decode(value),
+  },
 } as const;
 
 export interface UserServiceServer extends UntypedServiceImplementation {
@@ -797,6 +960,8 @@ export interface UserServiceServer extends UntypedServiceImplementation {
    * is redeemed once, however many try at the same time.
    */
   redeemInvite: handleUnaryCall<RedeemInviteRequest, RedeemInviteResponse>;
+  /** Turns a name and a password that the organisation's directory knows into a token. */
+  logIn: handleUnaryCall<LogInRequest, LogInResponse>;
 }
 
 export interface UserServiceClient extends Client {
@@ -884,6 +1049,22 @@ export interface UserServiceClient extends Client {
     metadata: Metadata,
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: RedeemInviteResponse) => void,
+  ): ClientUnaryCall;
+  /** Turns a name and a password that the organisation's directory knows into a token. */
+  logIn(
+    request: LogInRequest,
+    callback: (error: ServiceError | null, response: LogInResponse) => void,
+  ): ClientUnaryCall;
+  logIn(
+    request: LogInRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: LogInResponse) => void,
+  ): ClientUnaryCall;
+  logIn(
+    request: LogInRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: LogInResponse) => void,
   ): ClientUnaryCall;
 }
 
