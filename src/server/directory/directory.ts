@@ -1,4 +1,4 @@
-/** People as an LDAP server knows them: whether a password is theirs, and what groups they are in. */
+/** People as an LDAP server knows them: whether a password is theirs, and their groups. */
 import { rootCertificates } from "node:tls";
 
 import { AndFilter, Client, EqualityFilter, FilterParser, OrFilter, type Entry } from "ldapts";
