@@ -1,8 +1,9 @@
 /** A command that rewrites history: publishes first, then follows where its change went. */
 import { findRewritten } from "#client/history.ts";
 import { isDraft } from "#client/revision.ts";
+import type { CurrentChange } from "#client/state.ts";
 import { recordDeparture } from "#client/undo-destination.ts";
-import { PogoError } from "#core/errors.ts";
+import { isPogoError, PogoError } from "#core/errors.ts";
 import { parseRevision, workingCopyBase } from "#core/revision.ts";
 import type { Change } from "#gen/pogo/v1/common.ts";
 import type { Context } from "./context.ts";
@@ -52,11 +53,23 @@ export async function followRewriting(
   moved?: ReadonlyMap<string, string>,
 ): Promise<void> {
   const { current } = session;
-  await changeTo(session, context, await findRewritten(session, moved));
+  const target = await findRewritten(session, moved);
+  try {
+    await changeTo(session, context, target);
+  } catch (error) {
+    throw isPogoError(error, "conflict") ? leftBehind(target, error) : error;
+  }
   const { name } = session.current;
   // An undo leads back to the change that was left.
   const departure = { number: 0, name, how: "switched", current } as const;
   if (name !== current.name) recordDeparture(session.workspace.state, departure);
+}
+
+function leftBehind(target: CurrentChange, cause: PogoError): PogoError {
+  const parent = target.parents[0]?.prefix ?? "";
+  const next = isDraft(target) ? `pogo new ${parent}` : `pogo edit ${target.prefix}`;
+  const message = `it is done, but the working copy stays where it was: ${cause.message}`;
+  return new PogoError("conflict", message, { cause, hint: `move them away, then ${next}` });
 }
 
 function isOwn(text: string): boolean {

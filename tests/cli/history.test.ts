@@ -1,6 +1,6 @@
 /** Editing history as people do it: the real program in working copies. */
 import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
-import { readFileSync } from "node:fs";
+import { readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 
 import { startMs } from "../support/postgres.ts";
@@ -104,6 +104,24 @@ test("a rebase that conflicts stops nothing, and going back leaves no trace", as
   await copy.ok("rebase", "-d", one.name);
   expect(await copy.json("show", "@")).toMatchObject({ conflicted: false });
   expect(textOf(copy, "f")).toBe("two\n");
+});
+
+test("a local file that is in the way is left, and what was asked for is done", async () => {
+  const copy = await ann.init({ ".gitignore": "local\n" });
+  await copy.ok("commit", "-m", "base");
+  copy.write({ local: "published\n" });
+  await copy.ok("push", "--include-ignored", "-m", "other");
+  const { name: other } = (await copy.json("status")).change;
+  await copy.ok("new", "@-", "-m", "mine");
+  copy.write({ mine: "mine\n", local: "private\n" });
+  const refused = await copy.fails("rebase", "-s", "@", "-d", other);
+  expect(refused).toMatchObject({ code: "conflict" });
+  expect(refused.message).toContain("it is done, but the working copy stays where it was");
+  expect(refused.hint).toMatch(/^move them away, then pogo edit \w+$/);
+  expect(textOf(copy, "local")).toBe("private\n");
+  rmSync(join(copy.root, "local"));
+  await copy.ok("edit", refused.hint!.split(" ").at(-1)!);
+  expect(readFiles(copy.root)).toMatchObject({ local: "published\n", mine: "mine\n" });
 });
 
 test("a conflict below is resolved once, and what stands on it is free of it", async () => {
