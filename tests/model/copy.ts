@@ -4,7 +4,7 @@ import { lstatSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 
 import { newDraft, publishedChange } from "#client/change.ts";
-import { push } from "#client/push.ts";
+import { push, type PushResult } from "#client/push.ts";
 import { recoverWorkspace, switchTo } from "#client/switch.ts";
 import { sha256, toHex } from "#core/hash.ts";
 import { decodeObject } from "#core/object.ts";
@@ -52,7 +52,10 @@ export async function drawPush(context: Context, client: Client): Promise<Action
   const isEditable = (entry: Entry | undefined) => entry?.kind !== "conflict";
   const { entries, blobs, edited } = editFiles(random, before, isEditable);
   writeEdits(workspace.root, edited, blobs);
-  const rewrite = random.next(3) === 0;
+  const isOthers = expected !== undefined && model.change(current.name).author !== client.user;
+  // What is refused stays in the directory.
+  const isDenied = isOthers && model.bookmarksAt(current.name).length > 0;
+  const rewrite = random.next(3) === 0 && !isDenied;
   const asked = {
     change: current.name,
     expected,
@@ -73,6 +76,15 @@ export async function drawPush(context: Context, client: Client): Promise<Action
       const isNothing = edited.size === 0;
       if (isNothing) return { step: undefined };
       return { step: verbs.commit(model, client.user, { ...asked, child }).step };
+    },
+    check: (answer) => {
+      const { differences } = answer as PushResult;
+      return differences.flatMap(({ path, status }) => {
+        if (edited.has(path)) return [];
+        const value = before.values.get(path);
+        const found = readValue(join(workspace.root, path));
+        return [`${path} was ${status} by nobody: it was ${value}, and is ${found}`];
+      });
     },
     learn: (step) => {
       const now = workspace.state.current;

@@ -26,6 +26,8 @@ export type Action = {
   outcomeOf?: (answer: unknown) => string;
   /** The server may refuse it with this code and do nothing. */
   mayRefuse?: string;
+  /** What is wrong with an answer that came at once. */
+  check?: (answer: unknown) => string[];
   /** What the client knows then. */
   learn?: (step: Step | undefined, answer: unknown) => void;
 };

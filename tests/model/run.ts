@@ -95,7 +95,7 @@ async function step(
   world: World,
   model: Repository,
   client: Client,
-  { ask, foresee, outcomeOf, mayRefuse, learn }: Action,
+  { ask, foresee, outcomeOf, mayRefuse, check, learn }: Action,
 ): Promise<{ said: string; differences: string[] }> {
   const answer = await world.ask(client, ask);
   const value = "value" in answer ? answer.value : undefined;
@@ -116,6 +116,8 @@ async function step(
     const { code, message } = foresight;
     return { said: `done${again}`, differences: [`the model refuses with ${code}: ${message}`] };
   }
+  const wrong = answer.again ? [] : (check?.(value) ?? []);
+  if (wrong.length > 0) return { said: "done", differences: wrong };
   if (foresight.step) model.apply(foresight.step, client.user);
   learn?.(foresight.step, value);
   const outcome = outcomeOf?.(value) ?? "done";
