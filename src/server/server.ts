@@ -27,7 +27,7 @@ import { ensureRoot, rootTokenLengthMin } from "./auth.ts";
 import { checkDatabaseUrl, connect, translateDatabaseError, type Sql } from "./db/connect.ts";
 import { migrate } from "./db/migrate.ts";
 import { noteDamaged } from "./db/objects.ts";
-import { collectDaily } from "./gc/daily.ts";
+import { openUpkeep } from "./gc/daily.ts";
 import { openDataKeys } from "./object-keys.ts";
 import { auditService } from "./services/audit.ts";
 import { openDirectory } from "./directory/directory.ts";
@@ -57,6 +57,7 @@ import {
 } from "./store/location.ts";
 import { openStore, type OpenedStore } from "./store/open.ts";
 import { reportingStore } from "./store/reporting.ts";
+import type { SsoOptions } from "./sso/options.ts";
 import { openTls, type TlsOptions } from "./tls/identity.ts";
 import { webListener } from "./web.ts";
 
@@ -80,6 +81,8 @@ export type ServerOptions = {
   tls?: TlsOptions | undefined;
   /** Where the organisation keeps its people. */
   directory?: DirectoryOptions | undefined;
+  /** Who says who somebody is. */
+  sso?: SsoOptions | undefined;
   /** Addresses of proxies that are believed about who calls, as ADDRESS or ADDRESS/BITS. */
   trustedProxies?: readonly string[];
   /** Allows to listen without encryption where others than this machine can connect. */
@@ -124,12 +127,13 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   await prepareDatabase(sql);
   const { store, volumes } = await openObjects(configuration, sql);
   opening.use(store);
-  opening.use(collectDaily({ sql, store }, observeUpkeep(observe)));
+  opening.use(openUpkeep({ sql, store }, observeUpkeep(observe)));
   const root = await ensureRoot(sql, options.rootToken);
   const calls = handlers(observe, configuration.addressOf);
   const directory = options.directory && openDirectory(options.directory);
   if (directory) opening.use(watchDirectory({ sql, directory }, observeDirectory(observe)));
-  const services = openServices({ sql, store, volumes, directory }, calls);
+  const sso = options.sso && (await import("./sso/sso.ts")).openSso(options.sso);
+  const services = openServices({ sql, store, volumes, directory, sso }, calls);
   const http = webListener({ sql });
   const listener = await listen({ host, port, services, http, tls: tls?.identity });
   opening.defer(() => listener.close(drainMs));
@@ -148,10 +152,10 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
 
 /** Tells of what the server does by itself as if somebody had called it. */
 function observeUpkeep(observe: CallObserver) {
-  return ({ elapsedMs, error }: { elapsedMs: number; error?: unknown }) => {
+  return ({ what, elapsedMs, error }: { what: string; elapsedMs: number; error?: unknown }) => {
     const failure = isPogoError(error) ? error.code : "internal";
     const code = error === undefined ? "ok" : failure;
-    observe({ method: "StorageService/CollectGarbage", code, elapsedMs, error });
+    observe({ method: `daily ${what}`, code, elapsedMs, error });
   };
 }
 

@@ -1,42 +1,56 @@
-/** Collecting garbage every day, by whichever of the servers gets to it. */
+/** What is done every day, by whichever of the servers gets to it. */
+import { PogoError } from "#core/errors.ts";
 import type { Sql } from "../db/connect.ts";
 import { claimUpkeep } from "../db/upkeep.ts";
 import type { ObjectStore } from "../store/store.ts";
 import { collect, collectDefaults } from "./collect.ts";
+import { verifyObjects } from "./verify.ts";
 
 const dayMs = 24 * 60 * 60 * 1000;
 const lookMs = 60 * 60 * 1000;
 // A server that is only tried out is gone before.
-const firstLookMs = 5 * 60 * 1000;
+const firstLookUnlessSaidMs = 5 * 60 * 1000;
+// In a month most objects were read, and what was damaged is known while there is a copy.
+const scrubbedShare = 1 / 30;
+
+type End = { what: "collect" | "scrub"; elapsedMs: number; error?: unknown };
 
 /**
- * Looks from time to time whether a day has passed, and collects then, until it is disposed of.
- * A failure is told, and tried again the day after.
+ * Looks from time to time whether a day has passed; collects garbage and reads a share of the
+ * objects then, until it is disposed of. A failure is told, and tried again the day after.
  */
-export function collectDaily(
+export function openUpkeep(
   parts: { sql: Sql; store: ObjectStore },
-  observe: (end: { elapsedMs: number; error?: unknown }) => void,
+  observe: (end: End) => void,
+  { firstLookMs = firstLookUnlessSaidMs }: { firstLookMs?: number } = {},
 ): AsyncDisposable {
   const closing = new AbortController();
+  const { signal } = closing;
   let timer = setTimeout(look, firstLookMs).unref();
   let running = Promise.resolve();
 
   function look(): void {
-    running = collectIfDue().finally(() => {
-      if (!closing.signal.aborted) timer = setTimeout(look, lookMs).unref();
+    running = doDue().finally(() => {
+      if (!signal.aborted) timer = setTimeout(look, lookMs).unref();
     });
   }
 
-  async function collectIfDue(): Promise<void> {
+  async function doDue(): Promise<void> {
+    await doIfDue("collect", async () => {
+      for await (const _ of collect(parts, { ...collectDefaults, signal }));
+    });
+    await doIfDue("scrub", () => scrub(parts, signal));
+  }
+
+  async function doIfDue(what: End["what"], work: () => Promise<void>): Promise<void> {
     const begunMs = performance.now();
     const elapsedMs = () => performance.now() - begunMs;
     try {
-      if (!(await claimUpkeep(parts.sql, "collect", dayMs))) return;
-      const options = { ...collectDefaults, signal: closing.signal };
-      for await (const _ of collect(parts, options));
-      observe({ elapsedMs: elapsedMs() });
+      if (signal.aborted || !(await claimUpkeep(parts.sql, what, dayMs))) return;
+      await work();
+      observe({ what, elapsedMs: elapsedMs() });
     } catch (error) {
-      if (!closing.signal.aborted) observe({ elapsedMs: elapsedMs(), error });
+      if (!signal.aborted) observe({ what, elapsedMs: elapsedMs(), error });
     }
   }
 
@@ -47,4 +61,15 @@ export function collectDaily(
       await running;
     },
   };
+}
+
+/** Reads a share of the objects. Damaged ones are noted by the store that they are read through. */
+async function scrub(parts: { sql: Sql; store: ObjectStore }, signal: AbortSignal): Promise<void> {
+  let count = 0;
+  for await (const { findings } of verifyObjects(parts, scrubbedShare)) {
+    signal.throwIfAborted();
+    count += findings.length;
+  }
+  if (count === 0) return;
+  throw new PogoError("corrupt", `${count} objects are damaged`, { hint: "pogo verify" });
 }

@@ -56,6 +56,11 @@ export async function* verify(parts: Parts, share: number): AsyncGenerator<Verif
   for (const { repositoryId, name } of await listHoldings(parts.sql)) {
     yield* verifyRepository(parts, repositoryId, name);
   }
+  yield* verifyObjects(parts, share);
+}
+
+/** Verifies objects alone: a share of them, or the checksums of all when it is 0. */
+export async function* verifyObjects(parts: Parts, share: number): AsyncGenerator<Verified> {
   // Not the same objects every time.
   const seed = crypto.getRandomValues(new BigUint64Array(1))[0]!;
   const isChosen = ({ hash }: { hash: Hash }) =>
