@@ -153,13 +153,21 @@ export function sync(
   const trunk = at === undefined ? undefined : repository.change(at).at;
   if (trunk === own) return { outcome: "IN_SYNC", step: undefined };
   const bases = trunk ? basesOf(own, [trunk]) : [];
-  if (bases.includes(own)) return { outcome: "BEHIND", step: undefined };
+  const [only, ...others] = bases;
+  // Only described since: neither older nor younger for that.
+  const isSame = (version: Version | undefined) => {
+    const isOne = others.length === 0 && only?.change === version?.change;
+    return version !== undefined && isOne && sameTree(version, only!);
+  };
+  const isNewer = trunk === undefined || bases.includes(trunk) || isSame(trunk);
+  const isOlder = !isNewer && (bases.includes(own) || isSame(own));
+  if (isOlder) return { outcome: "BEHIND", step: undefined };
   if (holdsConflict(own.files)) throw new Refusal("conflict", "it holds conflicts");
   const isOpen = (files: Files) => {
     return holdsConflict(files) || (holdsUnknown(files) && said === "CONFLICTED");
   };
   const step = repository.begin("sync-bookmark");
-  if (!trunk || bases.includes(trunk)) {
+  if (!trunk || isNewer) {
     step.bookmarks.set(bookmark, name);
     return { outcome: trunk ? "FAST_FORWARDED" : "CREATED", step };
   }
@@ -167,7 +175,7 @@ export function sync(
     const plan = planBranch(repository, name, [trunk]);
     const rebased = rewrite(repository, user, "sync-bookmark", plan);
     const moved = rebased?.places.get(name)?.at;
-    if (!rebased || !moved) throw new Error("nothing was rebased");
+    if (!rebased || !moved) throw new Refusal("conflict", "it stands there as it was before");
     if (isOpen(moved.files)) return { outcome: "CONFLICTED", step: rebased };
     rebased.bookmarks.set(bookmark, name);
     return { outcome: "REBASED", step: rebased };

@@ -58,8 +58,9 @@ describe.each(engines)("%s", (engine) => {
     return Buffer.from((await readWholeContents(remote, [entry], 1e6))(entry.hash)!).toString();
   }
 
-  async function sync(bookmark: string, { name }: Change) {
+  async function sync(bookmark: string, { name }: Change, rebase = false) {
     return await remote.syncBookmark({
+      rebase,
       requestId: newRequestId(),
       bookmark,
       revision: name,
@@ -178,6 +179,23 @@ describe.each(engines)("%s", (engine) => {
     const late = await sync(bookmark, first);
     expect(late.outcome).toBe(behind);
     expect(late.change!.name).toBe(second.name);
+  });
+
+  test("a change that was described since is neither merged nor rebased for that", async () => {
+    const bookmark = `trunk${++names}`;
+    const first = await change({ f: "1" });
+    const second = await change({ f: "2" }, first);
+    await sync(bookmark, first);
+    await remote.describeChange(first.name, "described");
+    expect(await sync(bookmark, second)).toMatchObject({ outcome: fastForwarded });
+    await remote.describeChange(first.name, "described again");
+    const late = await sync(bookmark, first);
+    expect(late.outcome).toBe(behind);
+    expect(late.change!.name).toBe(second.name);
+    expect(late).toEqual(await sync(bookmark, first, true));
+    const third = await change({ f: "3" }, second);
+    await remote.describeChange(second.name, "described, too");
+    expect(await sync(bookmark, third, true)).toMatchObject({ outcome: fastForwarded });
   });
 
   test("a conflict leaves the bookmark; resolved, the merge is where it goes", async () => {

@@ -5,6 +5,7 @@
  * other before they merge, so that no merge is made in vain.
  */
 import { PogoError } from "#core/errors.ts";
+import { equalHashes } from "#core/hash.ts";
 import { checkBookmarkName, isChangeName } from "#core/name.ts";
 import { compareNames } from "#core/tree.ts";
 import {
@@ -163,7 +164,30 @@ async function decide(sql: Sql, { repository, request }: Target): Promise<Decisi
   const bases = await graph.basesOf(change.versionId, [bookmark.versionId]);
   if (bases.includes(bookmark.versionId)) return decided(SyncOutcome.SYNC_OUTCOME_FAST_FORWARDED);
   if (bases.includes(change.versionId)) return decided(SyncOutcome.SYNC_OUTCOME_BEHIND);
-  return decided(SyncOutcome.SYNC_OUTCOME_MERGED);
+  return decided(await decideDescribed(sql, repositoryId, { change, bookmark, bases }));
+}
+
+/**
+ * A change that stands on another one stays on the version that it was made on when that one is
+ * described: this makes it neither older nor younger, and there is nothing to merge.
+ */
+async function decideDescribed(
+  sql: Sql,
+  repositoryId: number,
+  { change, bookmark, bases }: { change: ChangeRow; bookmark: BookmarkRow; bases: number[] },
+): Promise<SyncOutcome> {
+  const [only, ...others] = bases;
+  if (only === undefined || others.length > 0) return SyncOutcome.SYNC_OUTCOME_MERGED;
+  const base = await readVersion(sql, repositoryId, only);
+  for (const { changeId, versionId } of [bookmark, change]) {
+    if (changeId !== base.changeId) continue;
+    const now = await readVersion(sql, repositoryId, versionId);
+    if (!equalHashes(now.tree, base.tree)) continue;
+    return changeId === change.changeId
+      ? SyncOutcome.SYNC_OUTCOME_BEHIND
+      : SyncOutcome.SYNC_OUTCOME_FAST_FORWARDED;
+  }
+  return SyncOutcome.SYNC_OUTCOME_MERGED;
 }
 
 /** The answer, if there is nothing to do. */
@@ -211,7 +235,10 @@ async function prepareRebase(
     planBranch(sql, repositoryId, planner, change.changeId, [{ changeId, versionId }]),
   );
   const own = rebased.versions.find((version) => version.change.changeId === change.changeId);
-  if (!own) throw new Error(`change ${change.name} was not rebased`);
+  if (!own) {
+    const message = `bookmark ${bookmark.name} stands on change ${change.name} as it was before`;
+    throw new PogoError("conflict", message, { hint: "merge the two: pogo sync" });
+  }
   const conflicts: string[] = [];
   const trunk = await readVersion(sql, repositoryId, versionId);
   for await (const file of diffTrees(treeReader(sql, repositoryId), trunk.tree, own.tree)) {
