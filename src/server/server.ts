@@ -73,6 +73,8 @@ export type ServerOptions = {
   environment?: Environment;
   /** Bytes of a bucket's objects that are kept in the data directory as well. */
   cacheBytesMax?: number | undefined;
+  /** How long what was removed or overwritten can be gone back to. */
+  retentionMs?: number | undefined;
   /** Keys that objects are encrypted with: see object-keys.ts. */
   keys?: string | undefined;
   /** Token of the user root; else one is made up at the first start. */
@@ -119,7 +121,7 @@ const loopback = /^(localhost|127(\.\d{1,3}){3}|::1)$/;
 /** Starts a server. Nothing is created unless the whole configuration makes sense. */
 export async function startServer(options: ServerOptions): Promise<RunningServer> {
   const configuration = readConfiguration(options);
-  const { host, port, observe = () => {} } = configuration;
+  const { host, port, retentionMs, observe = () => {} } = configuration;
   const place = { directory: resolve(options.dataDirectory), host };
   const tls = options.tls && (await openTls(options.tls, place));
   await using opening = new AsyncDisposableStack();
@@ -127,13 +129,13 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   await prepareDatabase(sql);
   const { store, volumes } = await openObjects(configuration, sql);
   opening.use(store);
-  opening.use(openUpkeep({ sql, store }, observeUpkeep(observe)));
+  opening.use(openUpkeep({ sql, store, retentionMs }, observeUpkeep(observe)));
   const root = await ensureRoot(sql, options.rootToken);
   const calls = handlers(observe, configuration.addressOf);
   const directory = options.directory && openDirectory(options.directory);
   if (directory) opening.use(watchDirectory({ sql, directory }, observeDirectory(observe)));
   const sso = options.sso && (await import("./sso/sso.ts")).openSso(options.sso);
-  const services = openServices({ sql, store, volumes, directory, sso }, calls);
+  const services = openServices({ sql, store, volumes, retentionMs, directory, sso }, calls);
   const http = webListener({ sql });
   const listener = await listen({ host, port, services, http, tls: tls?.identity });
   opening.defer(() => listener.close(drainMs));

@@ -239,6 +239,22 @@ describe.skipIf(engines[0] !== "postgres")("garbage collection", () => {
     });
     expect((await remote.getEntry(change.name, "c")).entry).toBeDefined();
   });
+
+  test("a damaged repository keeps everything, and is in nobody's way", async () => {
+    await using world = await openWorld();
+    const { sql, contents } = world;
+    const push = startPush(world, { root: contents.add({ "a/b": "kept", c: "kept, too" }) });
+    while (!push.isDone()) await push.step();
+    const spare = blobsOf(Buffer.from("unnamed"));
+    await world.remote.putObjects(spare);
+    const sizeOf = async () => (await holdings(sql, world.store)).stored.size;
+    await sql`delete from trees where file_count = 1`;
+    for (let round = 0; round < 4; round++) {
+      await pass(sql, 2 * dayMs);
+      await expect(world.collect()).rejects.toMatchObject({ code: "corrupt" });
+    }
+    expect(await sizeOf()).toBe(3);
+  });
 });
 
 /** Bytes that a server put and did not live to write down. */

@@ -44,6 +44,11 @@ export const serve = command({
       valueHint: "SIZE",
       description: "how much of a bucket to keep below --data as well; 4G unless said otherwise",
     },
+    retention: {
+      type: "string",
+      valueHint: "DAYS",
+      description: "how long what was removed or overwritten stays; 30 unless said otherwise",
+    },
     keys: {
       type: "string",
       valueHint: "FILE",
@@ -81,6 +86,7 @@ export const serve = command({
       databaseUrl: args.database ?? (environment["DATABASE_URL"] || undefined),
       objects: args.objects,
       environment,
+      retentionMs: args.retention === undefined ? undefined : readDays(args.retention),
       cacheBytesMax: args.cache === undefined ? undefined : readSize(args.cache),
       keys: await readKeys(
         args.keys === undefined ? undefined : resolve(cwd, args.keys),
@@ -123,6 +129,12 @@ function tlsOptions(
 
 function defaultData(environment: Environment): string {
   return join(environment["XDG_DATA_HOME"] || join(homedir(), ".local", "share"), "pogo");
+}
+
+function readDays(text: string): number {
+  const days = /^\d{1,5}$/.test(text) ? Number(text) : 0;
+  if (days >= 1) return days * 24 * 60 * 60 * 1000;
+  throw new PogoError("usage", `${JSON.stringify(text)} is not a number of days, from 1`);
 }
 
 /** Reads a number of bytes: 500M, 4G, 1.5T. */

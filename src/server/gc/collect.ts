@@ -63,13 +63,21 @@ export const collectDefaults: CollectOptions = {
   memoryTreesMax: 50_000,
 };
 
+/** How to collect when removed changes can be gone back to for so long. */
+export function collectOptions(retentionMs: number | undefined): CollectOptions {
+  return retentionMs === undefined ? collectDefaults : { ...collectDefaults, retentionMs };
+}
+
 const sweptPerTransaction = 64;
 const deleteLanesMax = 8;
 const straysPerQuery = 4096;
 
 type Parts = { sql: Sql; store: ObjectStore };
 
-/** Collects in all repositories and in the store; says from time to time how far it is. */
+/**
+ * Collects in all repositories and in the store; says from time to time how far it is. Where that
+ * fails, as in a repository that is damaged, it goes on elsewhere and fails in the end.
+ */
 export async function* collect(parts: Parts, options: CollectOptions): AsyncGenerator<Collected> {
   const done: Collected = {
     repositories: 0,
@@ -84,10 +92,17 @@ export async function* collect(parts: Parts, options: CollectOptions): AsyncGene
     freedBytes: 0,
     strays: 0,
   };
+  let failure: unknown;
   for (const { repositoryId, treeCount } of await listHoldings(parts.sql)) {
     const strategy = treeCount > options.memoryTreesMax ? "batches" : "memory";
-    if (await collectRepository(parts.sql, repositoryId, strategy, options, done)) {
-      done.repositories++;
+    try {
+      if (await collectRepository(parts.sql, repositoryId, strategy, options, done)) {
+        done.repositories++;
+      }
+    } catch (error) {
+      options.signal?.throwIfAborted();
+      // It keeps everything. The others need not: the failure is told when they are done.
+      failure ??= error;
     }
     yield { ...done };
   }
@@ -101,6 +116,7 @@ export async function* collect(parts: Parts, options: CollectOptions): AsyncGene
     }
   }
   yield done;
+  if (failure !== undefined) throw failure;
 }
 
 /** Collects in one repository; says no when another server does it at the moment. */

@@ -3,7 +3,7 @@ import { PogoError } from "#core/errors.ts";
 import type { Sql } from "../db/connect.ts";
 import { claimUpkeep } from "../db/upkeep.ts";
 import type { ObjectStore } from "../store/store.ts";
-import { collect, collectDefaults } from "./collect.ts";
+import { collect, collectOptions } from "./collect.ts";
 import { verifyObjects } from "./verify.ts";
 
 const dayMs = 24 * 60 * 60 * 1000;
@@ -20,7 +20,7 @@ type End = { what: "collect" | "scrub"; elapsedMs: number; error?: unknown };
  * objects then, until it is disposed of. A failure is told, and tried again the day after.
  */
 export function openUpkeep(
-  parts: { sql: Sql; store: ObjectStore },
+  parts: { sql: Sql; store: ObjectStore; retentionMs?: number | undefined },
   observe: (end: End) => void,
   { firstLookMs = firstLookUnlessSaidMs }: { firstLookMs?: number } = {},
 ): AsyncDisposable {
@@ -37,7 +37,7 @@ export function openUpkeep(
 
   async function doDue(): Promise<void> {
     await doIfDue("collect", async () => {
-      for await (const _ of collect(parts, { ...collectDefaults, signal }));
+      for await (const _ of collect(parts, { ...collectOptions(parts.retentionMs), signal }));
     });
     await doIfDue("scrub", () => scrub(parts, signal));
   }

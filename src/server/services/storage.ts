@@ -5,12 +5,15 @@ import type {
   StorageServiceServer,
   VerifyRequest,
 } from "#gen/pogo/v1/storage.ts";
-import { collect, collectDefaults } from "../gc/collect.ts";
+import { collect, collectOptions } from "../gc/collect.ts";
 import { verify } from "../gc/verify.ts";
 import type { VolumesStore } from "../store/volumes.ts";
 import type { CallHandlers, Parts } from "./calls.ts";
 
-export type StorageParts = Parts & { volumes: VolumesStore | undefined };
+export type StorageParts = Parts & {
+  volumes: VolumesStore | undefined;
+  retentionMs: number | undefined;
+};
 
 /** Makes the service. */
 export function storageService(
@@ -20,7 +23,7 @@ export function storageService(
   return {
     rebalance: serverStream(() => rebalance(parts)),
     collectGarbage: serverStream(({ dryRun }: CollectGarbageRequest) =>
-      collect(parts, { ...collectDefaults, dryRun }),
+      collect(parts, { ...collectOptions(parts.retentionMs), dryRun }),
     ),
     verify: serverStream(({ share }: VerifyRequest) => verify(parts, checkShare(share))),
   };
