@@ -17,6 +17,8 @@ create table users (
   -- Known by a directory outside, and who is gone there is kept out here as well.
   from_directory boolean not null default false,
   absent_since timestamptz(3),
+  -- Who it is to a provider of identities: ISSUER SUBJECT.
+  subject text collate "C" unique,
   created_at timestamptz(3) not null default now()
 );
 
@@ -33,6 +35,14 @@ create table group_members (
   primary key (group_id, user_id)
 );
 create index group_members_user on group_members (user_id);
+
+-- Logins that wait for somebody to confirm them at a provider of identities. Of the handle by which
+-- the client asks whether that happened there is only the SHA-256.
+create table sso_logins (
+  hash bytea primary key,
+  device_code text not null,
+  expires_at timestamptz(3) not null
+);
 
 -- What makes somebody a user, once. Only the SHA-256 of an invite is kept.
 create table invites (

@@ -35,6 +35,7 @@ const packages: Record<string, RegExp> = {
   ignore: /^src\/client\//,
   postgres: /^src\/server\/db\//,
   "@electric-sql/pglite": /^src\/server\/db\/embedded-worker\.ts$/,
+  "openid-client": /^src\/server\/sso\//,
   ldapts: /^src\/server\/directory\//,
   citty: /^src\/cli\/[a-z-]+\.ts$/,
 };

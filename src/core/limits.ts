@@ -56,6 +56,9 @@ export const tokenNameBytesMax = 100;
 /** Rules for bookmarks in a repository: all are looked at whenever a bookmark moves. */
 export const rulesMax = 100;
 
+/** Logins that wait to be confirmed elsewhere: anyone may begin one. */
+export const ssoLoginsMax = 1000;
+
 /** A longer password is no password: it would only keep the directory busy. */
 export const passwordBytesMax = 1024;
 

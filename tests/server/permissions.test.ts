@@ -28,7 +28,13 @@ setDefaultTimeout(startMs);
 
 /** What each call needs. */
 const calls = {
-  nobody: ["RepositoryService/ListRepositories", "UserService/LogIn", "UserService/RedeemInvite"],
+  nobody: [
+    "RepositoryService/ListRepositories",
+    "UserService/LogIn",
+    "UserService/RedeemInvite",
+    "UserService/StartSso",
+    "UserService/FinishSso",
+  ],
   user: ["AuthService/GetUser"],
   account: [
     "AuthService/CreateToken",

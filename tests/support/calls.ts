@@ -65,6 +65,7 @@ const particulars: Record<string, (repository: string) => object> = {
   "UserService/CreateInvite": () => ({ user: "invited", expiresAt: Date.now() + 60_000 }),
   "UserService/CreateUser": () => ({ name: newChangeName() }),
   "UserService/LogIn": () => ({ user: "nobody", password: "none", tokenName: "first" }),
+  "UserService/FinishSso": () => ({ tokenName: "first" }),
   "UserService/RedeemInvite": () => ({ invite: "none", tokenName: "first" }),
 };
 

@@ -10,6 +10,7 @@ import type { Context } from "../context.ts";
 import { askSecret, readLineFromStdin } from "../prompt.ts";
 import { chooseServer } from "../server-choice.ts";
 import { decideTrust } from "../server-trust.ts";
+import { logInBySso } from "../sso-login.ts";
 
 export const login = command({
   meta: {
@@ -33,6 +34,7 @@ export const login = command({
       options: ["keyring", "file"],
       description: "keep it in the system's keyring (default), or in a file that only you can read",
     },
+    sso: { type: "boolean", description: "log in by confirming a code in a browser" },
     user: {
       type: "string",
       valueHint: "NAME",
@@ -61,15 +63,19 @@ export const login = command({
     const trust = await decideTrust(context, named, args.fingerprint);
     const insecureHttp = args.insecureHttp ?? known.allowInsecure;
     const { user: name } = args;
-    if (args.invite === true && name !== undefined) {
-      throw new PogoError("usage", "an invite says itself who the user is");
+    const isSso = args.sso === true;
+    if (Number(args.invite === true) + Number(name !== undefined) + Number(isSso) > 1) {
+      throw new PogoError("usage", "--invite, --user and --sso are three ways to log in");
     }
-    const what = args.invite === true ? "invite" : name === undefined ? "token" : "password";
-    const given = await readSecret(context, named, { what, stdin: args.tokenStdin === true });
     const address = { url: named, allowInsecure: insecureHttp, trust };
     // A token that could not be kept would be lost, and the invite with it.
-    if (what !== "token") await checkPlace(environment, { server: named, place });
-    const token = what === "token" ? given : await trade(context, address, { user: name, given });
+    if (isSso || args.invite || name !== undefined) {
+      await checkPlace(environment, { server: named, place });
+    }
+    const what = args.invite === true ? "invite" : name === undefined ? "token" : "password";
+    const token = isSso
+      ? await bySso(context, address)
+      : await bySecret(context, address, { what, user: name, stdin: args.tokenStdin === true });
     const channel = openChannel({ ...address, token });
     try {
       const { name: user } = await channel.unary(Auth.getUser, {}, { signal: context.signal });
@@ -109,16 +115,19 @@ const options: Record<Secret, string> = {
   password: "--user NAME ",
 };
 
-/** Turns an invite, which is good once, or a user's password into a token. */
-async function trade(
-  { signal }: Context,
+/** Reads a secret; turns an invite, which is good once, or a user's password into a token. */
+async function bySecret(
+  context: Context,
   address: ChannelOptions,
-  { user, given }: { user: string | undefined; given: string },
+  { what, user = "", stdin }: { what: Secret; user: string | undefined; stdin: boolean },
 ): Promise<string> {
+  const { signal } = context;
+  const given = await readSecret(context, address.url, { what, stdin });
+  if (what === "token") return given;
+  const tokenName = newTokenName();
   const channel = openChannel(address);
-  const tokenName = `${hostname()} ${new Date().toISOString()}`;
   try {
-    if (user === undefined) {
+    if (what === "invite") {
       const request = { invite: given, tokenName };
       return (await channel.unary(Users.redeemInvite, request, { signal })).secret;
     }
@@ -127,4 +136,17 @@ async function trade(
   } finally {
     channel.close();
   }
+}
+
+async function bySso(context: Context, address: ChannelOptions): Promise<string> {
+  const channel = openChannel(address);
+  try {
+    return await logInBySso(context, channel, newTokenName());
+  } finally {
+    channel.close();
+  }
+}
+
+function newTokenName(): string {
+  return `${hostname()} ${new Date().toISOString()}`;
 }

@@ -5,6 +5,7 @@ import { join, resolve } from "node:path";
 import { PogoError } from "#core/errors.ts";
 import { readDirectoryOptions } from "#server/directory/options.ts";
 import { startServer } from "#server/server.ts";
+import { readSsoOptions } from "#server/sso/options.ts";
 import type { TlsOptions } from "#server/tls/identity.ts";
 import type { FinishedCall } from "#rpc/serve.ts";
 import { command } from "../command.ts";
@@ -66,6 +67,11 @@ export const serve = command({
       valueHint: "FILE",
       description: "JSON that says how to reach the directory of who may log in by a password",
     },
+    oidc: {
+      type: "string",
+      valueHint: "FILE",
+      description: "JSON that says which provider of identities to ask who somebody is",
+    },
     trustProxy: {
       type: "string",
       valueHint: "ADDRESS",
@@ -97,6 +103,7 @@ export const serve = command({
       tls: tlsOptions(cwd, args),
       directory:
         args.ldap === undefined ? undefined : readDirectoryOptions(resolve(cwd, args.ldap)),
+      sso: args.oidc === undefined ? undefined : readSsoOptions(resolve(cwd, args.oidc)),
       trustedProxies: args.trustProxy?.split(",") ?? [],
       observe: (call) => observe(context, call),
     });

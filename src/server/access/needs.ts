@@ -34,6 +34,9 @@ const calls: Record<string, Need> = {
   "UserService/RedeemInvite": "nobody",
   // So is the password.
   "UserService/LogIn": "nobody",
+  // So is what a provider of identities says.
+  "UserService/StartSso": "nobody",
+  "UserService/FinishSso": "nobody",
 
   "GroupService/CreateGroup": "root",
   "GroupService/DeleteGroup": "root",

@@ -6,12 +6,18 @@ import { admit, authenticate, type Caller } from "../auth.ts";
 import type { Directory } from "../directory/directory.ts";
 import { translateDatabaseError, type Sql } from "../db/connect.ts";
 import { isRequestDone } from "../db/operations.ts";
+import type { Sso } from "../sso/sso.ts";
 import type { ObjectStore } from "../store/store.ts";
 
 const checkedAgainMs = 5000;
 
 /** What every service works with. */
-export type Parts = { sql: Sql; store: ObjectStore; directory?: Directory | undefined };
+export type Parts = {
+  sql: Sql;
+  store: ObjectStore;
+  directory?: Directory | undefined;
+  sso?: Sso | undefined;
+};
 
 export type CallHandlers = ReturnType<typeof authenticated>;
 

@@ -8,6 +8,7 @@ import type {
   CreateUserResponse,
   ListUsersRequest,
   ListUsersResponse,
+  FinishSsoRequest,
   LogInRequest,
   RedeemInviteRequest,
   RedeemInviteResponse,
@@ -37,6 +38,7 @@ import {
 } from "../db/users.ts";
 import type { CallHandlers, Parts } from "./calls.ts";
 import { logIn } from "./log-in.ts";
+import { finishSso, startSso } from "./sso.ts";
 import { checkText } from "./requests.ts";
 import { tokenExists, tokenMessage } from "./token-message.ts";
 
@@ -52,6 +54,8 @@ export function userService(parts: Parts, { unary }: CallHandlers): UserServiceS
     redeemInvite: unary((request: RedeemInviteRequest, _caller, call) =>
       redeemInvite(parts, request, call),
     ),
+    startSso: unary(() => startSso(parts)),
+    finishSso: unary((request: FinishSsoRequest, _caller, call) => finishSso(parts, request, call)),
     logIn: unary((request: LogInRequest, _caller, call) => logIn(parts, request, call)),
   };
 }

@@ -97,6 +97,34 @@ export interface LogInResponse {
   secret: string;
 }
 
+export interface StartSsoRequest {}
+
+export interface StartSsoResponse {
+  /** What FinishSso is asked with. It is a secret. */
+  handle: string;
+  userCode: string;
+  /** Where the user enters the code; the complete address, if there is one, has it already. */
+  verificationUri: string;
+  verificationUriComplete: string;
+  intervalSeconds: number;
+  expiresAt: number;
+}
+
+export interface FinishSsoRequest {
+  handle: string;
+  /** How the token is to be called. */
+  tokenName: string;
+}
+
+export interface FinishSsoResponse {
+  /** Nobody has confirmed it yet: the rest is empty. */
+  pending: boolean;
+  user: string;
+  token: Token | undefined;
+  /** The token itself. */
+  secret: string;
+}
+
 function createBaseUser(): User {
   return { name: "", admin: false, disabled: false, createdAt: 0 };
 }
@@ -860,6 +888,285 @@ export const LogInResponse: MessageFns<LogInResponse> = {
   },
 };
 
+function createBaseStartSsoRequest(): StartSsoRequest {
+  return {};
+}
+
+export const StartSsoRequest: MessageFns<StartSsoRequest> = {
+  encode(_: StartSsoRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): StartSsoRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseStartSsoRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseStartSsoResponse(): StartSsoResponse {
+  return {
+    handle: "",
+    userCode: "",
+    verificationUri: "",
+    verificationUriComplete: "",
+    intervalSeconds: 0,
+    expiresAt: 0,
+  };
+}
+
+export const StartSsoResponse: MessageFns<StartSsoResponse> = {
+  encode(message: StartSsoResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.handle !== "") {
+      writer.uint32(10).string(message.handle);
+    }
+    if (message.userCode !== "") {
+      writer.uint32(18).string(message.userCode);
+    }
+    if (message.verificationUri !== "") {
+      writer.uint32(26).string(message.verificationUri);
+    }
+    if (message.verificationUriComplete !== "") {
+      writer.uint32(34).string(message.verificationUriComplete);
+    }
+    if (message.intervalSeconds !== 0) {
+      writer.uint32(40).uint32(message.intervalSeconds);
+    }
+    if (message.expiresAt !== 0) {
+      writer.uint32(48).int64(message.expiresAt);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): StartSsoResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseStartSsoResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.handle = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.userCode = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.verificationUri = reader.string();
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.verificationUriComplete = reader.string();
+            continue;
+          }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.intervalSeconds = reader.uint32();
+            continue;
+          }
+          case 6: {
+            if (tag !== 48) {
+              break;
+            }
+
+            message.expiresAt = longToNumber(reader.int64());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseFinishSsoRequest(): FinishSsoRequest {
+  return { handle: "", tokenName: "" };
+}
+
+export const FinishSsoRequest: MessageFns<FinishSsoRequest> = {
+  encode(message: FinishSsoRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.handle !== "") {
+      writer.uint32(10).string(message.handle);
+    }
+    if (message.tokenName !== "") {
+      writer.uint32(18).string(message.tokenName);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): FinishSsoRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseFinishSsoRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.handle = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.tokenName = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseFinishSsoResponse(): FinishSsoResponse {
+  return { pending: false, user: "", token: undefined, secret: "" };
+}
+
+export const FinishSsoResponse: MessageFns<FinishSsoResponse> = {
+  encode(message: FinishSsoResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.pending !== false) {
+      writer.uint32(8).bool(message.pending);
+    }
+    if (message.user !== "") {
+      writer.uint32(18).string(message.user);
+    }
+    if (message.token !== undefined) {
+      Token.encode(message.token, writer.uint32(26).fork()).join();
+    }
+    if (message.secret !== "") {
+      writer.uint32(34).string(message.secret);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): FinishSsoResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseFinishSsoResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.pending = reader.bool();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.user = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.token = Token.decode(reader, reader.uint32());
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.secret = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
 /** Users, and how people become users: who administers the server invites them. */
 export type UserServiceService = typeof UserServiceService;
 export const UserServiceService = {
@@ -942,6 +1249,33 @@ export const UserServiceService = {
       Buffer.from(LogInResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): LogInResponse => LogInResponse.decode(value),
   },
+  /** Begins a login by a provider of identities: the user confirms a code there. */
+  startSso: {
+    path: "/pogo.v1.UserService/StartSso" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: StartSsoRequest): Buffer =>
+      Buffer.from(StartSsoRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): StartSsoRequest => StartSsoRequest.decode(value),
+    responseSerialize: (value: StartSsoResponse): Buffer =>
+      Buffer.from(StartSsoResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): StartSsoResponse => StartSsoResponse.decode(value),
+  },
+  /**
+   * Turns such a login into a token, once it is confirmed. To be asked again while it is pending,
+   * no more often than the interval says.
+   */
+  finishSso: {
+    path: "/pogo.v1.UserService/FinishSso" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: FinishSsoRequest): Buffer =>
+      Buffer.from(FinishSsoRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): FinishSsoRequest => FinishSsoRequest.decode(value),
+    responseSerialize: (value: FinishSsoResponse): Buffer =>
+      Buffer.from(FinishSsoResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): FinishSsoResponse => FinishSsoResponse.decode(value),
+  },
 } as const;
 
 export interface UserServiceServer extends UntypedServiceImplementation {
@@ -962,6 +1296,13 @@ export interface UserServiceServer extends UntypedServiceImplementation {
   redeemInvite: handleUnaryCall<RedeemInviteRequest, RedeemInviteResponse>;
   /** Turns a name and a password that the organisation's directory knows into a token. */
   logIn: handleUnaryCall<LogInRequest, LogInResponse>;
+  /** Begins a login by a provider of identities: the user confirms a code there. */
+  startSso: handleUnaryCall<StartSsoRequest, StartSsoResponse>;
+  /**
+   * Turns such a login into a token, once it is confirmed. To be asked again while it is pending,
+   * no more often than the interval says.
+   */
+  finishSso: handleUnaryCall<FinishSsoRequest, FinishSsoResponse>;
 }
 
 export interface UserServiceClient extends Client {
@@ -1065,6 +1406,41 @@ export interface UserServiceClient extends Client {
     metadata: Metadata,
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: LogInResponse) => void,
+  ): ClientUnaryCall;
+  /** Begins a login by a provider of identities: the user confirms a code there. */
+  startSso(
+    request: StartSsoRequest,
+    callback: (error: ServiceError | null, response: StartSsoResponse) => void,
+  ): ClientUnaryCall;
+  startSso(
+    request: StartSsoRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: StartSsoResponse) => void,
+  ): ClientUnaryCall;
+  startSso(
+    request: StartSsoRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: StartSsoResponse) => void,
+  ): ClientUnaryCall;
+  /**
+   * Turns such a login into a token, once it is confirmed. To be asked again while it is pending,
+   * no more often than the interval says.
+   */
+  finishSso(
+    request: FinishSsoRequest,
+    callback: (error: ServiceError | null, response: FinishSsoResponse) => void,
+  ): ClientUnaryCall;
+  finishSso(
+    request: FinishSsoRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: FinishSsoResponse) => void,
+  ): ClientUnaryCall;
+  finishSso(
+    request: FinishSsoRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: FinishSsoResponse) => void,
   ): ClientUnaryCall;
 }
 
