@@ -202,8 +202,8 @@ describe.each(engines)("%s", (engine) => {
   });
 
   test("another's change is rewritten only while no bookmark points at it", async () => {
-    const bob = openRemote(await server.user("bob"), "edited");
-    const member = { name: "bob", group: false, role: "write" };
+    const carl = openRemote(await server.user("carl"), "edited");
+    const member = { name: "carl", group: false, role: "write" };
     await ann.unary(Members.setMember, { repository: "edited", member });
     const root = await add({ f: "f" });
     const one = await add({ f: "f", one: "1" }, root);
@@ -211,12 +211,12 @@ describe.each(engines)("%s", (engine) => {
     const request = { change: one.name, expectedVersion: 1, rewrite: true };
     const better = { f: "f", one: "better" };
     await remote.setBookmark("hers", one.name);
-    expect(await refusal(publish(bob, better, request))).toBe("denied");
+    expect(await refusal(publish(carl, better, request))).toBe("denied");
     await remote.deleteBookmark("hers");
-    const { outcome, change } = await publish(bob, better, request);
+    const { outcome, change } = await publish(carl, better, request);
     expect(outcome).toBe(CommitOutcome.COMMIT_OUTCOME_REWRITTEN);
-    expect(change).toMatchObject({ author: "ann", versionAuthor: "bob", version: 2 });
-    expect(await now(two)).toMatchObject({ author: "ann", versionAuthor: "bob", version: 2 });
+    expect(change).toMatchObject({ author: "ann", versionAuthor: "carl", version: 2 });
+    expect(await now(two)).toMatchObject({ author: "ann", versionAuthor: "carl", version: 2 });
   });
 
   test("a long stack is rebased in one piece", async () => {
