@@ -1,4 +1,4 @@
-import { describe, expect, test } from "bun:test";
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { join } from "node:path";
 
 import { newRequestId, type Remote } from "#client/remote.ts";
@@ -19,14 +19,21 @@ import { blobsOf, holdings, needed, pass } from "../support/gc-world.ts";
 import { engines } from "../support/postgres.ts";
 import { newChangeName } from "../support/publish.ts";
 import { seededRandom } from "../support/random.ts";
-import { createRemote, startTestServer, testRootToken } from "../support/server.ts";
+import {
+  createRemote,
+  startTestServer,
+  testRootToken,
+  type TestServer,
+} from "../support/server.ts";
 import { MemoryStore, type Snapshot } from "../support/snapshot.ts";
 
 const hourMs = 60 * 60 * 1000;
 const dayMs = 24 * hourMs;
-const epochs = Number(Bun.env["POGO_TEST_EPOCHS"] ?? 50);
+// The embedded database is its server's alone: nothing could be done to it from beside.
+const isPostgres = engines[0] === "postgres";
+const epochs = Number(Bun.env["POGO_TEST_EPOCHS"] ?? 40);
 
-type World = AsyncDisposable & {
+type World = {
   sql: Sql;
   store: ObjectStore;
   remote: Remote;
@@ -34,26 +41,34 @@ type World = AsyncDisposable & {
   collect(options?: Partial<CollectOptions>, through?: ObjectStore): Promise<Collected>;
 };
 
-/** A server, and beside it what another server would collect with. */
+const opened = new AsyncDisposableStack();
+let server: TestServer;
+let sql: Sql;
+let store: ObjectStore;
+beforeAll(async () => {
+  if (!isPostgres) return;
+  server = opened.use(await startTestServer("postgres"));
+  sql = connect(server.databaseUrl!);
+  opened.defer(() => sql.end({ timeout: 1 }));
+  store = opened.use(await openDiskStore(join(server.dataDirectory, "objects")));
+});
+afterAll(() => opened.disposeAsync());
+
+/** A server that holds nothing, and beside it what another server would collect with. */
 async function openWorld(): Promise<World> {
-  await using opening = new AsyncDisposableStack();
-  const server = opening.use(await startTestServer(engines[0]!));
-  const sql = connect(server.databaseUrl!);
-  opening.defer(() => sql.end({ timeout: 1 }));
-  const store = opening.use(await openDiskStore(join(server.dataDirectory, "objects")));
-  const remote = await createRemote(server.channel(testRootToken), "world");
-  const opened = opening.move();
+  await sql`delete from repositories`;
+  await sql`truncate objects, repository_objects cascade`;
+  for await (const hash of store.list()) await store.delete(hash);
   return {
     sql,
     store,
-    remote,
+    remote: await createRemote(server.channel(testRootToken), "world"),
     contents: new MemoryStore(),
     async collect(options = {}, through = store) {
       const parts = { sql, store: through };
       const said = await Array.fromAsync(collect(parts, { ...collectDefaults, ...options }));
       return said.at(-1)!;
     },
-    [Symbol.asyncDispose]: () => opened.disposeAsync(),
   };
 }
 
@@ -107,13 +122,12 @@ const noise = (size: number, seed: number) => {
 
 const texts: (string | Uint8Array)[] = Array.from({ length: 12 }, (_, index) => `text ${index}\n`);
 
-// The embedded database is this one process's: nothing could be done to it from beside.
-describe.skipIf(engines[0] !== "postgres")("garbage collection", () => {
+describe.skipIf(!isPostgres)("garbage collection", () => {
   test("random pushes, removals, undos and collections agree with a model", async () => {
     const { seed, random } = seededRandom();
     console.log(`seed ${seed}`);
     const below = (count: number) => Math.floor(random() * count);
-    await using world = await openWorld();
+    const world = await openWorld();
     const { sql, store, remote, contents } = world;
     const files = [...texts, noise(5 * 1024 * 1024, 7)];
     let pushes: ReturnType<typeof startPush>[] = [];
@@ -203,7 +217,7 @@ describe.skipIf(engines[0] !== "postgres")("garbage collection", () => {
   });
 
   test("what was overwritten can be gone back to for thirty days, and then it cannot", async () => {
-    await using world = await openWorld();
+    const world = await openWorld();
     const { sql, remote, contents } = world;
     const run = async (push: ReturnType<typeof startPush>) => {
       while (!push.isDone()) await push.step();
@@ -240,8 +254,42 @@ describe.skipIf(engines[0] !== "postgres")("garbage collection", () => {
     expect((await remote.getEntry(change.name, "c")).entry).toBeDefined();
   });
 
+  test("who puts what is being deleted waits for that, and it is there in the end", async () => {
+    const world = await openWorld();
+    const { sql, store, remote } = world;
+    const [blob] = blobsOf(Buffer.from("deleted and put"));
+    await remote.putObjects([blob!]);
+    await world.collect();
+    await pass(sql, 2 * dayMs);
+    await world.collect();
+    await pass(sql, 2 * dayMs);
+    const { promise: letGo, resolve } = Promise.withResolvers<void>();
+    const { promise: isDeleting, resolve: begin } = Promise.withResolvers<void>();
+    const slow: ObjectStore = {
+      ...boundTo(store),
+      async delete(hash) {
+        begin();
+        await letGo;
+        await store.delete(hash);
+      },
+    };
+    const collecting = world.collect({}, slow);
+    await isDeleting;
+    const putting = remote.putObjects([blob!]);
+    // It stands before the database's lock: only then is there something to wait for.
+    for (let isWaiting = false; !isWaiting;) {
+      const rows = await sql`select 1 from pg_locks where not granted`;
+      isWaiting = rows.length > 0;
+    }
+    resolve();
+    expect((await collecting).freedObjects).toBe(1);
+    await putting;
+    const [got] = await Array.fromAsync(remote.getObjects([blob!.hash]));
+    expect(Buffer.compare(got!.bytes, blob!.bytes)).toBe(0);
+  });
+
   test("a damaged repository keeps everything, and is in nobody's way", async () => {
-    await using world = await openWorld();
+    const world = await openWorld();
     const { sql, contents } = world;
     const push = startPush(world, { root: contents.add({ "a/b": "kept", c: "kept, too" }) });
     while (!push.isDone()) await push.step();
@@ -256,6 +304,18 @@ describe.skipIf(engines[0] !== "postgres")("garbage collection", () => {
     expect(await sizeOf()).toBe(3);
   });
 });
+
+/** A store's calls, to put another in the place of one. */
+function boundTo(store: ObjectStore): ObjectStore {
+  return {
+    putAll: (objects) => store.putAll(objects),
+    get: (hash) => store.get(hash),
+    has: (hash) => store.has(hash),
+    delete: (hash) => store.delete(hash),
+    list: () => store.list(),
+    [Symbol.asyncDispose]: async () => {},
+  };
+}
 
 /** Bytes that a server put and did not live to write down. */
 function straying(text: string | Uint8Array, number: number) {
