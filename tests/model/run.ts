@@ -10,7 +10,7 @@ import { fetchSnapshot, observe, openSnapshots, verifyObjects } from "./observed
 import { Refusal, Repository, foreseen } from "./repository.ts";
 import * as requests from "./requests.ts";
 import type { Action, Context } from "./requests.ts";
-import { openWorld, type Client, type World } from "./world.ts";
+import { openWorld, type Answer, type Client, type World } from "./world.ts";
 
 export type Run = {
   engine: Engine;
@@ -100,6 +100,12 @@ async function step(
   const answer = await world.ask(client, ask);
   const value = "value" in answer ? answer.value : undefined;
   const foresight = attempt(() => foresee(value));
+  const told = (one: Answer<unknown>) => {
+    return "refused" in one ? one.refused : (outcomeOf?.(one.value) ?? "done");
+  };
+  if (answer.heard && told(answer.heard) !== told(answer)) {
+    return { said: told(answer), differences: [`answered before: ${told(answer.heard)}`] };
+  }
   if ("refused" in answer) {
     const said = `refused, ${answer.refused}: ${answer.message}`;
     if (foresight instanceof Refusal) {

@@ -31,12 +31,16 @@ export type Client = {
   workspace: Workspace | undefined;
 };
 
-export type Answer<T> = { value: T; again: boolean } | { refused: string; message: string };
+export type Answer<T> = ({ value: T } | { refused: string; message: string }) & {
+  /** It was sent twice; and what was heard the first time, if anything was. */
+  again?: boolean;
+  heard?: Answer<T> | undefined;
+};
 
 const clientCount = 4;
-// Of a hundred requests.
-const killed = 1;
-const cutOff = 2;
+// One of so many requests.
+const killedEvery = 80;
+const cutOffEvery = 50;
 
 /** Starts a server with an empty repository, and its clients. */
 export async function openWorld(engine: Engine, random: Random) {
@@ -82,12 +86,12 @@ export async function openWorld(engine: Engine, random: Random) {
 
   /**
    * Makes a request. Now and then the server is killed or the connection cut in the middle; then
-   * the request is sent again, and what was answered twice must be answered alike.
+   * the request is sent again.
    */
   async function ask<T>(client: Client, call: (client: Client) => Promise<T>): Promise<Answer<T>> {
-    counts.requests++;
-    const fate = random.next(100);
-    if (fate >= killed + cutOff) {
+    const isKilled = counts.requests++ % killedEvery === killedEvery / 2;
+    const isCutOff = random.next(cutOffEvery) === 0;
+    if (!isKilled && !isCutOff) {
       const startedMs = performance.now();
       const answer = await settle(client, call);
       typicalMs = typicalMs * 0.9 + (performance.now() - startedMs) * 0.1;
@@ -95,7 +99,7 @@ export async function openWorld(engine: Engine, random: Random) {
     }
     const first = settle(client, call);
     await Bun.sleep(random.next(Math.ceil(typicalMs * 2)));
-    if (fate < killed) {
+    if (isKilled) {
       counts.kills++;
       await server.stop("SIGKILL");
     } else {
@@ -103,7 +107,7 @@ export async function openWorld(engine: Engine, random: Random) {
       client.connection.abort();
     }
     const heard = await first;
-    if (fate < killed) {
+    if (isKilled) {
       server = await startServing(options);
       clients.forEach(reconnect);
     } else {
@@ -112,7 +116,7 @@ export async function openWorld(engine: Engine, random: Random) {
     const answer = await settle(client, call);
     const isLost = "refused" in heard && ["unavailable", "internal"].includes(heard.refused);
     if (isLost) counts.lostAnswers++;
-    return "value" in answer ? { ...answer, again: true } : answer;
+    return { ...answer, again: true, heard: isLost ? undefined : heard };
   }
 
   const opened = opening.move();
@@ -130,7 +134,7 @@ export type World = Awaited<ReturnType<typeof openWorld>>;
 async function settle<T>(client: Client, call: (client: Client) => Promise<T>): Promise<Answer<T>> {
   const { signal } = client.connection;
   try {
-    return { value: await call(client), again: false };
+    return { value: await call(client) };
   } catch (error) {
     if (signal.aborted) return { refused: "unavailable", message: "cut off" };
     if (isPogoError(error)) return { refused: error.code, message: error.message };
