@@ -104,6 +104,19 @@ create table tokens (
 create unique index tokens_name on tokens (user_id, name) where revoked_at is null;
 create index tokens_repository on tokens (repository_id) where repository_id is not null;
 
+-- Programs that are believed by what an issuer signed: they get tokens in exchange.
+create table workload_trusts (
+  repository_id bigint not null references repositories on delete cascade,
+  name text collate "C" not null,
+  issuer text not null,
+  audience text not null,
+  -- "*" is any text.
+  subject text not null,
+  scope repository_role not null check (scope in ('read', 'write')),
+  created_at timestamptz(3) not null default now(),
+  primary key (repository_id, name)
+);
+
 -- Contents in the object store. A row is written when the bytes are durable, never before.
 create table objects (
   hash bytea primary key,

@@ -100,6 +100,11 @@ const program: Program = {
         description: "list repositories, and say who may read them",
         commands: {
           list: { load: () => import("#cli/commands/repo/list.ts").then((m) => m.repoList) },
+          trust: { load: () => import("#cli/commands/repo/trust.ts").then((m) => m.repoTrust) },
+          trusts: { load: () => import("#cli/commands/repo/trusts.ts").then((m) => m.repoTrusts) },
+          untrust: {
+            load: () => import("#cli/commands/repo/untrust.ts").then((m) => m.repoUntrust),
+          },
           visibility: {
             load: () => import("#cli/commands/repo/visibility.ts").then((m) => m.repoVisibility),
           },
@@ -161,6 +166,9 @@ const program: Program = {
           list: {
             aliases: ["l", "ls"],
             load: () => import("#cli/commands/token/list.ts").then((m) => m.tokenList),
+          },
+          exchange: {
+            load: () => import("#cli/commands/token/exchange.ts").then((m) => m.tokenExchange),
           },
           revoke: {
             load: () => import("#cli/commands/token/revoke.ts").then((m) => m.tokenRevoke),

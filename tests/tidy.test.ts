@@ -36,6 +36,7 @@ const packages: Record<string, RegExp> = {
   postgres: /^src\/server\/db\//,
   "@electric-sql/pglite": /^src\/server\/db\/embedded-worker\.ts$/,
   "openid-client": /^src\/server\/sso\//,
+  jose: /^src\/server\/sso\//,
   ldapts: /^src\/server\/directory\//,
   citty: /^src\/cli\/[a-z-]+\.ts$/,
 };

@@ -56,6 +56,10 @@ export const tokenNameBytesMax = 100;
 /** Rules for bookmarks in a repository: all are looked at whenever a bookmark moves. */
 export const rulesMax = 100;
 
+/** Programs that a repository believes by what others sign, and what it says of each. */
+export const trustsMax = 100;
+export const trustTextBytesMax = 1000;
+
 /** Logins that wait to be confirmed elsewhere: anyone may begin one. */
 export const ssoLoginsMax = 1000;
 

@@ -20,6 +20,7 @@ import { RepositoryServiceService } from "#gen/pogo/v1/repository.ts";
 import { RuleServiceService } from "#gen/pogo/v1/rule.ts";
 import { StorageServiceService } from "#gen/pogo/v1/storage.ts";
 import { UserServiceService } from "#gen/pogo/v1/user.ts";
+import { WorkloadServiceService } from "#gen/pogo/v1/workload.ts";
 import { listen, type Service } from "#rpc/listen.ts";
 import { readAddresses, type AddressReader } from "#rpc/forwarded.ts";
 import { handlers, type CallObserver, type Handlers } from "#rpc/serve.ts";
@@ -49,6 +50,7 @@ import { repositoryService } from "./services/repository.ts";
 import { ruleService } from "./services/rule.ts";
 import { storageService, type StorageParts } from "./services/storage.ts";
 import { userService } from "./services/user.ts";
+import { workloadService } from "./services/workload.ts";
 import {
   directoriesOf,
   parseLocation,
@@ -85,6 +87,8 @@ export type ServerOptions = {
   directory?: DirectoryOptions | undefined;
   /** Who says who somebody is. */
   sso?: SsoOptions | undefined;
+  /** Whose signatures under the tokens of programs repositories may believe. */
+  workloadIssuers?: readonly string[];
   /** Addresses of proxies that are believed about who calls, as ADDRESS or ADDRESS/BITS. */
   trustedProxies?: readonly string[];
   /** Allows to listen without encryption where others than this machine can connect. */
@@ -134,8 +138,16 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   const calls = handlers(observe, configuration.addressOf);
   const directory = options.directory && openDirectory(options.directory);
   if (directory) opening.use(watchDirectory({ sql, directory }, observeDirectory(observe)));
+  const { workloadIssuers = [] } = options;
+  const issuers =
+    workloadIssuers.length > 0
+      ? (await import("./sso/workload.ts")).openIssuers(workloadIssuers)
+      : undefined;
   const sso = options.sso && (await import("./sso/sso.ts")).openSso(options.sso);
-  const services = openServices({ sql, store, volumes, retentionMs, directory, sso }, calls);
+  const services = openServices(
+    { sql, store, volumes, retentionMs, directory, sso, issuers },
+    calls,
+  );
   const http = webListener({ sql });
   const listener = await listen({ host, port, services, http, tls: tls?.identity });
   opening.defer(() => listener.close(drainMs));
@@ -252,6 +264,7 @@ function openServices(parts: StorageParts, handlers: Handlers): Service[] {
     { definition: GroupServiceService, implementation: groupService(parts, calls) },
     { definition: AuditServiceService, implementation: auditService(parts, calls) },
     { definition: RuleServiceService, implementation: ruleService(parts, calls) },
+    { definition: WorkloadServiceService, implementation: workloadService(parts, calls) },
     { definition: MemberServiceService, implementation: memberService(parts, calls) },
     { definition: StorageServiceService, implementation: storageService(parts, calls) },
     { definition: RepositoryServiceService, implementation: repositoryService(parts, calls) },

@@ -34,6 +34,7 @@ const calls = {
     "UserService/RedeemInvite",
     "UserService/StartSso",
     "UserService/FinishSso",
+    "WorkloadService/ExchangeToken",
   ],
   user: ["AuthService/GetUser"],
   account: [
@@ -99,6 +100,9 @@ const calls = {
     "MemberService/SetMember",
     "RepositoryService/AllowCaseCollisions",
     "RepositoryService/SetVisibility",
+    "WorkloadService/ListTrusts",
+    "WorkloadService/RemoveTrust",
+    "WorkloadService/SetTrust",
   ],
 };
 
@@ -132,6 +136,14 @@ revoked deploy token no     no   no      no   |no   no    no       no    |no   n
 a disabled admin     no     no   no      no   |no   no    no       no    |no   no    no       no
 a made-up token      no     no   no      no   |no   no    no       no    |no   no    no       no
 `;
+
+/** How it begins when those who were let through are denied what they ask for. */
+const otherwiseDenied = [
+  "the invite",
+  "this server has no directory",
+  "this server does not believe",
+  "the token is not one that",
+];
 
 type Kind = keyof typeof calls;
 type Callers = Record<string, (repository: string) => Channel>;
@@ -226,8 +238,8 @@ async function outcomeOf(call: Promise<void>): Promise<string> {
     return "yes";
   } catch (error) {
     if (!isPogoError(error) || error.code === "internal") throw error;
-    const isInvite = /^(the invite|this server has no directory)/.test(error.message);
-    if (error.code === "denied" && !isInvite) return "no";
+    const isAboutOther = otherwiseDenied.some((text) => error.message.startsWith(text));
+    if (error.code === "denied" && !isAboutOther) return "no";
     return error.message.startsWith("no repository is named") ? "hide" : "yes";
   }
 }

@@ -62,6 +62,9 @@ const particulars: Record<string, (repository: string) => object> = {
   "RuleService/SetRule": () => ({
     rule: { pattern: "no-such-*", role: "write", forwardOnly: true },
   }),
+  "WorkloadService/SetTrust": () => ({
+    trust: { name: "ci", issuer: "https://i", audience: "a", subject: "s", scope: "read" },
+  }),
   "UserService/CreateInvite": () => ({ user: "invited", expiresAt: Date.now() + 60_000 }),
   "UserService/CreateUser": () => ({ name: newChangeName() }),
   "UserService/LogIn": () => ({ user: "nobody", password: "none", tokenName: "first" }),

@@ -72,6 +72,11 @@ export const serve = command({
       valueHint: "FILE",
       description: "JSON that says which provider of identities to ask who somebody is",
     },
+    workloadIssuers: {
+      type: "string",
+      valueHint: "URL",
+      description: "who may sign for programs, such as builds; several with commas",
+    },
     trustProxy: {
       type: "string",
       valueHint: "ADDRESS",
@@ -104,6 +109,7 @@ export const serve = command({
       directory:
         args.ldap === undefined ? undefined : readDirectoryOptions(resolve(cwd, args.ldap)),
       sso: args.oidc === undefined ? undefined : readSsoOptions(resolve(cwd, args.oidc)),
+      workloadIssuers: args.workloadIssuers?.split(",") ?? [],
       trustedProxies: args.trustProxy?.split(",") ?? [],
       observe: (call) => observe(context, call),
     });

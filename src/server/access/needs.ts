@@ -64,6 +64,12 @@ const calls: Record<string, Need> = {
   "MemberService/ListDeployTokens": "admin",
   "MemberService/RevokeDeployToken": "admin",
 
+  "WorkloadService/SetTrust": "admin",
+  "WorkloadService/ListTrusts": "admin",
+  "WorkloadService/RemoveTrust": "admin",
+  // What an issuer signed is what it needs.
+  "WorkloadService/ExchangeToken": "nobody",
+
   "PushService/FindMissing": "write",
   "PushService/PutObjects": "write",
   "PushService/PutTrees": "write",

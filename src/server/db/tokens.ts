@@ -59,12 +59,16 @@ export async function listTokens(sql: Queries, userId: number): Promise<TokenRow
     order by t.created_at, t.token_id`;
 }
 
-/** Lists the valid and expired deploy tokens of a repository, oldest first. */
+/**
+ * Lists the valid and expired deploy tokens of a repository, oldest first. What programs got in
+ * exchange has spaces in its name, and is not among them.
+ */
 export async function listDeployTokens(sql: Queries, repositoryId: number): Promise<TokenRow[]> {
   return await sql<TokenRow[]>`
     select ${columns(sql)}
     from tokens t join users u using (user_id) left join repositories r using (repository_id)
     where t.repository_id = ${repositoryId} and u.is_deploy and t.revoked_at is null
+      and position(' ' in t.name) = 0
     order by t.created_at, t.token_id`;
 }
 

@@ -7,6 +7,7 @@ import type { Directory } from "../directory/directory.ts";
 import { translateDatabaseError, type Sql } from "../db/connect.ts";
 import { isRequestDone } from "../db/operations.ts";
 import type { Sso } from "../sso/sso.ts";
+import type { WorkloadIssuers } from "../sso/workload.ts";
 import type { ObjectStore } from "../store/store.ts";
 
 const checkedAgainMs = 5000;
@@ -17,6 +18,7 @@ export type Parts = {
   store: ObjectStore;
   directory?: Directory | undefined;
   sso?: Sso | undefined;
+  issuers?: WorkloadIssuers | undefined;
 };
 
 export type CallHandlers = ReturnType<typeof authenticated>;

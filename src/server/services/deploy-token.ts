@@ -20,6 +20,7 @@ import { requireAdmin, type Caller } from "../auth.ts";
 import { transaction } from "../db/connect.ts";
 import { lockRepository, removeRole, setRole } from "../db/members.ts";
 import { createToken, listDeployTokens as listInDatabase, revokeToken } from "../db/tokens.ts";
+import { listTrusts } from "../db/trusts.ts";
 import { createUser, findUser } from "../db/users.ts";
 import type { Parts } from "./calls.ts";
 import { checkText } from "./requests.ts";
@@ -45,6 +46,9 @@ export async function createDeployToken(
   const actor = actorOf(name, repositoryName);
   const row = await transaction(sql, async (tx) => {
     await lockRepository(tx, repositoryId);
+    // Both would act as the same user.
+    const trusts = await listTrusts(tx, repositoryId);
+    if (trusts.some((trust) => trust.name === name)) return undefined;
     const known = await createUser(tx, { name: actor, isDeploy: true });
     const owner = known ?? (await findUser(tx, actor));
     if (!owner) throw new Error(`user ${actor} is neither new nor known`);
@@ -97,6 +101,7 @@ export async function revokeDeployToken(
   });
 }
 
-function actorOf(name: string, repositoryName: string): string {
+/** Name of the user that such a token acts as. */
+export function actorOf(name: string, repositoryName: string): string {
   return `${name}@${repositoryName}`;
 }
