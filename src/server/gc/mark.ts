@@ -42,11 +42,20 @@ export async function markAll(
     for (;;) {
       const open = await marks.takeOpen();
       if (open.length === 0) break;
+      let named = { trees: [] as Hash[], objects: [] as Hash[] };
+      const flush = async () => {
+        const { trees, objects } = named;
+        named = { trees: [], objects: [] };
+        await marks.addTrees(trees);
+        await marks.addObjects(objects);
+      };
       for await (const { bytes } of read(open)) {
-        const named = namedHashes(decodeTree(bytes));
-        await marks.addTrees(named.trees);
-        await marks.addObjects(named.objects);
+        const { trees, objects } = namedHashes(decodeTree(bytes));
+        for (const hash of trees) named.trees.push(hash);
+        for (const hash of objects) named.objects.push(hash);
+        if (named.trees.length + named.objects.length >= marksPerQuery) await flush();
       }
+      await flush();
       met(open.length);
       await goOn(sql, walk);
     }
