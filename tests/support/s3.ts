@@ -29,7 +29,7 @@ export async function startS3(): Promise<S3Server> {
   const socket = join(path, "socket");
   const sidecar = join(path, "sidecar");
   mkdirSync(sidecar);
-  const listening = [s3Program()!, "--port", socket, "--quiet"];
+  const listening = [s3Program()!, "--port", socket, "--quiet", "--virtual-domain", "localhost"];
   const command = [...listening, "posix", "--sidecar", sidecar, buckets];
   const child = Bun.spawn(command, {
     env: { ROOT_ACCESS_KEY_ID: accessKeyId, ROOT_SECRET_ACCESS_KEY: secretAccessKey },

@@ -82,6 +82,16 @@ if (isInstalled) {
       expect(await names(store)).toEqual([toHex(hash)]);
     });
 
+    test("a bucket that is named in the host is the same bucket", async () => {
+      const location = freshBucket();
+      const object = objectOf("by its host");
+      const endpoint = location.endpoint!.replace("127.0.0.1", "localhost");
+      const virtual = await openS3Store({ ...location, endpoint, isVirtualHosted: true });
+      await virtual.putAll([object]);
+      expect(await names(virtual)).toEqual([toHex(object.hash)]);
+      expect(await (await openS3Store(location)).get(object.hash)).toEqual(object.encoded);
+    });
+
     test("connections that break are made again", async () => {
       const store = await openS3Store(freshBucket());
       const object = objectOf("over a bad line");
