@@ -1,4 +1,5 @@
 /** The model's repository: all in memory, nothing clever, and every operation kept. */
+import { Refusal } from "./refusal.ts";
 import { mergeFiles, mergeVirtual, type Files, type Value } from "./terms.ts";
 
 export type Version = {
@@ -49,15 +50,6 @@ export type Step = {
   bookmarks: Map<string, string | null>;
   reverses?: number;
 };
-
-/** What the server must refuse, too. */
-export class Refusal extends Error {
-  readonly code: string;
-  constructor(code: string, why: string) {
-    super(why);
-    this.code = code;
-  }
-}
 
 /** A repository, and all that was ever done to it. */
 export class Repository {

@@ -10,7 +10,8 @@ import { SyncOutcome } from "#gen/pogo/v1/merge.ts";
 import { CommitOutcome, type CommitResponse } from "#gen/pogo/v1/push.ts";
 import type { Random } from "../support/random-files.ts";
 import { newEntry, treesOf, valueOfEntry, type Blob, type Snapshot } from "./observed.ts";
-import { Refusal, type Repository, type Step, type Version } from "./repository.ts";
+import { Refusal } from "./refusal.ts";
+import { type Repository, type Step, type Version } from "./repository.ts";
 import { holdsConflict } from "./terms.ts";
 import { findRedoable, findUndoable, restore, reverse } from "./undoing.ts";
 import * as verbs from "./verbs.ts";
@@ -55,9 +56,11 @@ export function editFiles(
   const blobs: Blob[] = [];
   const next = new Map(entries);
   const inConflict = paths.filter((path) => entries.get(path)?.kind === "conflict");
-  for (let count = 1 + random.next(3); count > 0; count--) {
-    const from = inConflict.length > 0 && random.next(10) < 7 ? inConflict : paths;
-    const path = random.pick(from);
+  const some = Array.from({ length: 1 + random.next(3) }, () => {
+    return random.pick(inConflict.length > 0 && random.next(10) < 7 ? inConflict : paths);
+  });
+  // Now and then somebody clears up, or there would be nothing but conflicts.
+  for (const path of random.next(3) === 0 && inConflict.length > 0 ? inConflict : some) {
     if (!isEditable(entries.get(path))) continue;
     const kind = random.next(20);
     if (kind < 3 && entries.has(path)) {

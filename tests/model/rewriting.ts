@@ -1,5 +1,6 @@
 /** The model of rewriting: what is named becomes another, and what stands on it follows. */
-import { mergeVersions, Refusal, type Change, type Repository } from "./repository.ts";
+import { Refusal } from "./refusal.ts";
+import { mergeVersions, type Change, type Repository } from "./repository.ts";
 import type { Step, Version } from "./repository.ts";
 import { equalFiles, mergeFiles, type Files } from "./terms.ts";
 

@@ -4,6 +4,9 @@
  * that nobody else writes, so two that differ are merged by nobody.
  */
 
+import { conflictSidesMax } from "#core/conflict.ts";
+import { Refusal } from "./refusal.ts";
+
 /** Contents or a link's target as text; the empty one is the absence of a file. */
 export type Term = string;
 
@@ -46,6 +49,7 @@ export function holdsConflict(files: Files): boolean {
 /** The value that sides and bases come to as they stand. */
 export function valueOf(sides: readonly Term[], bases: readonly Term[]): Value {
   if (bases.length === 0) return sides[0]!;
+  if (sides.length > conflictSidesMax) throw new Refusal("conflict", "too many sides");
   return conflictMark + JSON.stringify([sides.toSorted(), bases.toSorted()]);
 }
 

@@ -1,5 +1,6 @@
 /** The model of going back. */
-import { Refusal, type Operation, type Repository, type Step } from "./repository.ts";
+import { Refusal } from "./refusal.ts";
+import { type Operation, type Repository, type Step } from "./repository.ts";
 
 /** Takes back what an operation did: what it touched goes to where it was before. */
 export function reverse(repository: Repository, kind: "undo" | "redo", number: number): Step {

@@ -1,5 +1,6 @@
 /** The model of every verb: what it comes to in the repository as it is; nothing, or a refusal. */
-import { basesOf, mergeVersions, Refusal, type Change } from "./repository.ts";
+import { Refusal } from "./refusal.ts";
+import { basesOf, mergeVersions, type Change } from "./repository.ts";
 import type { Repository, Step, Version } from "./repository.ts";
 import { editsOf, openPlan, replaceParent, rewrite, type Plan, type Wish } from "./rewriting.ts";
 import { equalFiles, holdsConflict, holdsUnknown, mergeFiles, type Files } from "./terms.ts";
