@@ -2,7 +2,7 @@
 import { PogoError } from "#core/errors.ts";
 import { hashKey, type Hash } from "#core/hash.ts";
 import { hashArray, numberArray, type Queries } from "./connect.ts";
-import { lockHoldings, revive } from "./revive.ts";
+import { lockHoldings } from "./revive.ts";
 
 // Far less than objects that nobody holds stay in the store: db/collection.ts.
 const putMsMax = 20 * 60 * 1000;
@@ -47,6 +47,14 @@ export async function heldObjects(
     where repository_id = ${repositoryId} and hash = any(${hashArray(hashes)}::bytea[])
       and not exists (select 1 from damaged_objects damaged where damaged.hash = held.hash)`;
   return new Map(rows.map((row) => [hashKey(row.hash), row]));
+}
+
+/** Counts those objects that are there and are not about to be deleted from the store. */
+export async function countKept(sql: Queries, hashes: readonly Hash[]): Promise<number> {
+  const [row] = await sql<{ count: number }[]>`
+    select count(*) as count from objects
+    where hash = any(${hashArray(hashes)}::bytea[]) and doomed_at is null`;
+  return row?.count ?? 0;
 }
 
 /** Notes that the bytes of an object could not be had: it is missing until it is sent again. */
@@ -120,7 +128,10 @@ export async function addObjects(
   return added ?? { count: 0, bytes: 0 };
 }
 
-/** A file may have been cut in another way before. Which list the store has is its business. */
+/**
+ * Notes what large files consist of. Whoever holds a file has sent all of it, so it may have all of
+ * its chunks, also where somebody else has cut it in another way: the store has one list of them.
+ */
 async function addChunks(
   tx: Queries,
   repositoryId: number,
@@ -128,15 +139,25 @@ async function addChunks(
 ): Promise<void> {
   const lists = objects.filter((object) => object.chunks !== undefined);
   if (lists.length === 0) return;
+  const hashes = hashArray(lists.map(({ hash }) => hash));
   await lockHoldings(tx, repositoryId, "add");
-  await revive(tx, repositoryId, {
-    trees: [],
-    objects: lists.flatMap(({ chunks = [] }) => chunks),
-  });
   await tx`
     insert into object_chunks (hash, chunks)
-    select * from unnest(${hashArray(lists.map(({ hash }) => hash))}::bytea[],
+    select * from unnest(${hashes}::bytea[],
       ${hashArray(lists.map(({ chunks = [] }) => Buffer.concat(chunks)))}::bytea[])
     on conflict (hash) do update set chunks = object_chunks.chunks || excluded.chunks
     where position(excluded.chunks in object_chunks.chunks) = 0`;
+  await tx`
+    insert into repository_objects (repository_id, hash)
+    select distinct r.repository_id, o.hash
+    from object_chunks c
+    join repositories r on r.repository_id = ${repositoryId} or exists (
+      select 1 from repository_objects held
+      where held.repository_id = r.repository_id and held.hash = c.hash)
+    cross join lateral generate_series(1, octet_length(c.chunks), 32) at
+    join objects o on o.hash = substring(c.chunks from at for 32) and o.doomed_at is null
+    where c.hash = any(${hashes}::bytea[])
+    order by r.repository_id, o.hash
+    on conflict (repository_id, hash) do update set condemned_at = null
+    where repository_objects.condemned_at is not null`;
 }

@@ -1,20 +1,12 @@
-import { PogoError } from "#core/errors.ts";
-import { equalHashes, hashKey, sha256Stream, toHex, type Hash } from "#core/hash.ts";
-import { hashesPerRequestMax, objectBytesMax } from "#core/limits.ts";
-import {
-  decodeChunkList,
-  decodeObject,
-  encodedBytesMax,
-  inspectObject,
-  type Chunk,
-} from "#core/object.ts";
+import { hashKey, type Hash } from "#core/hash.ts";
+import { decodeChunkList, decodeObject, encodedBytesMax, inspectObject } from "#core/object.ts";
 import type { PutObjectsRequest, PutObjectsResponse } from "#gen/pogo/v1/push.ts";
 import { fromParts, type Blob } from "#rpc/blobs.ts";
 import { requireWrite, type Caller } from "../auth.ts";
 import { transaction } from "../db/connect.ts";
-import { addObjects, beginPut, findObjects, type ObjectRow } from "../db/objects.ts";
-import { promised } from "../db/revive.ts";
+import { addObjects, beginPut, type ObjectRow } from "../db/objects.ts";
 import type { Parts } from "./calls.ts";
+import { chooseChunkList, verifyChunkList } from "./chunk-lists.ts";
 import { openRequests } from "./requests.ts";
 
 type Received = { hash: Hash; encoded: Uint8Array; row: ObjectRow };
@@ -76,62 +68,21 @@ function openIntake({ sql, store }: Parts, repositoryId: number) {
   async function take({ hash, bytes }: Blob): Promise<void> {
     const { codec, rawSize } = inspectObject(bytes);
     const row: ObjectRow = { hash, rawSize, storedSize: bytes.length };
+    let encoded = bytes;
     if (codec === "chunks") {
       // Its chunks may stand in the groups that are not stored yet.
       await finish();
-      row.chunks = await verifyChunkList({ sql, store }, repositoryId, hash, bytes);
+      await verifyChunkList({ sql, store }, repositoryId, hash, bytes);
+      encoded = await chooseChunkList({ sql, store }, hash, bytes);
+      row.storedSize = encoded.length;
+      row.chunks = decodeChunkList(encoded).map((chunk) => chunk.hash);
     } else {
       decodeObject(hash, bytes);
     }
-    group.set(hashKey(hash), { hash, encoded: bytes, row });
-    gatheredBytes += bytes.length;
+    group.set(hashKey(hash), { hash, encoded, row });
+    gatheredBytes += encoded.length;
     if (gatheredBytes >= groupBytes || group.size >= groupCount) await flush();
   }
 
   return { stored, take, finish };
-}
-
-/**
- * Checks that the repository holds the chunks, and that together they are what the hash names.
- * Says which they are.
- */
-async function verifyChunkList(
-  { sql, store }: Parts,
-  repositoryId: number,
-  hash: Hash,
-  encoded: Uint8Array,
-): Promise<Hash[]> {
-  const chunks = decodeChunkList(encoded);
-  if (inspectObject(encoded).rawSize <= objectBytesMax) {
-    throw new PogoError("usage", `${toHex(hash)} is small enough to be one object, not chunks`);
-  }
-  for (let start = 0; start < chunks.length; start += hashesPerRequestMax) {
-    const page = chunks.slice(start, start + hashesPerRequestMax);
-    const hashes = page.map((chunk) => chunk.hash);
-    const held = await promised(sql, repositoryId, hashes, "objects", findObjects);
-    for (const chunk of page) checkChunk(hash, chunk, held.get(hashKey(chunk.hash)));
-  }
-  const whole = sha256Stream();
-  let next = store.get(chunks[0]!.hash);
-  for (const [index, chunk] of chunks.entries()) {
-    const current = await next;
-    const following = chunks[index + 1];
-    if (following) {
-      next = store.get(following.hash);
-      next.catch(() => {});
-    }
-    whole.update(decodeObject(chunk.hash, current));
-  }
-  if (equalHashes(whole.digest(), hash)) return chunks.map((chunk) => chunk.hash);
-  throw new PogoError("corrupt", `the chunks of ${toHex(hash)} make up another file`);
-}
-
-function checkChunk(list: Hash, { hash, size }: Chunk, row: ObjectRow | undefined): void {
-  if (!row) {
-    const message = `chunk ${toHex(hash)} of ${toHex(list)} is not in the repository`;
-    throw new PogoError("not-found", message);
-  }
-  // No object of this size is itself a chunk list: those are all larger.
-  if (row.rawSize === size) return;
-  throw new PogoError("corrupt", `chunk ${toHex(hash)} has ${row.rawSize} bytes, not ${size}`);
 }
