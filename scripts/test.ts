@@ -4,6 +4,7 @@
  *
  *   --crash    the long run of tests/crash: 200 kills
  *   --load     the long run of tests/load
+ *   --fuzz     the long run of tests/fuzz: five minutes for each decoder
  *   --model    the long run of tests/model
  *   FILE…      only these, and any option of `bun test`
  */
@@ -71,6 +72,7 @@ const child = Bun.spawn([process.execPath, "test", "--parallel", ...selection(),
     ...process.env,
     POGO_TEST_PROGRAM: program,
     ...(given.includes("--crash") && { POGO_TEST_KILLS: "200" }),
+    ...(given.includes("--fuzz") && { POGO_TEST_FUZZ: "300" }),
     ...((given.includes("--load") || given.includes("--model")) && { POGO_TEST_LOAD: "full" }),
   },
 });
@@ -85,9 +87,10 @@ function reporter(): string[] {
 }
 
 function selection(): string[] {
-  const others = given.filter((word) => !["--crash", "--load", "--model"].includes(word));
+  const others = given.filter((word) => !["--crash", "--load", "--model", "--fuzz"].includes(word));
   if (given.includes("--crash")) return ["tests/crash", "--timeout=3600000", ...others];
   if (given.includes("--load")) return ["tests/load", "--timeout=3600000", ...others];
+  if (given.includes("--fuzz")) return ["tests/fuzz", "--timeout=3600000", ...others];
   if (given.includes("--model")) return ["tests/model", "--timeout=3600000", ...others];
   return others;
 }
