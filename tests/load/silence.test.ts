@@ -1,0 +1,100 @@
+/**
+ * Connections that say nothing, or garbage, are in nobody's way: those who work are done about as
+ * fast as alone, and the server's memory stays bounded.
+ *
+ * POGO_TEST_LOAD=full opens 5,000 and 200 beside 32 clients (`bun run test:load`), else it is a
+ * tenth of it, and nobody looks at the clock.
+ */
+import { expect, test } from "bun:test";
+import { readFileSync } from "node:fs";
+import { connect, type Socket } from "node:net";
+import { join } from "node:path";
+
+import { openRemote, type Remote } from "#client/remote.ts";
+import { openChannel } from "#rpc/channel.ts";
+import { createDatabase, temporaryDirectory } from "../support/postgres.ts";
+import { postgresPrograms } from "../../scripts/postgres.ts";
+import { openPogo } from "../support/pogo.ts";
+import { newChangeName, publish } from "../support/publish.ts";
+import { rootToken, startServing } from "../support/serving.ts";
+
+const isFull = process.env["POGO_TEST_LOAD"] === "full";
+const counts = isFull
+  ? { silent: 5000, garbage: 200, clients: 32, pushes: 20 }
+  : { silent: 500, garbage: 20, clients: 4, pushes: 3 };
+const memoryBytesMax = 400 * 1024 * 1024;
+
+// What the embedded database takes would hide what the connections do.
+test.skipIf(!postgresPrograms())(
+  "silence and garbage are in nobody's way",
+  async () => {
+    await using closing = new AsyncDisposableStack();
+    const { path } = closing.use(temporaryDirectory());
+    const database = closing.use(await createDatabase());
+    const pogo = closing.use(openPogo({ POGO_TOKEN: rootToken }));
+    const options = { home: pogo.home, data: join(path, "data"), databaseUrl: database.url };
+    const server = closing.use(await startServing(options));
+    const { hostname, port } = new URL(server.url);
+    const remotes = Array.from({ length: counts.clients }, (_, index) => {
+      const channel = openChannel({ url: server.url, token: rootToken });
+      closing.defer(() => channel.close());
+      return openRemote(channel, `honest-${index}`);
+    });
+    const create = (remote: Remote) =>
+      remote.createRepository({ public: false, caseSensitive: false });
+    await Promise.all(remotes.map(create));
+    await work(remotes);
+    const aloneMs = await work(remotes);
+
+    const sockets = new Set<Socket>();
+    closing.defer(() => sockets.forEach((socket) => socket.destroy()));
+    const open = async (said: string | Uint8Array) => {
+      const socket = connect(Number(port), hostname);
+      sockets.add(socket);
+      socket.on("error", () => {});
+      socket.on("close", () => sockets.delete(socket));
+      await new Promise<void>((done) => {
+        socket.once("connect", done);
+        socket.once("close", () => done());
+      });
+      if (said.length > 0) socket.write(said);
+    };
+    // In groups: who connects waits in the system's queue, which is short.
+    const beginnings = ["", "PRI * HT", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "GET / HTTP/1.1\r\nHo"];
+    for (let opened = 0; opened < counts.silent; opened += 100) {
+      await Promise.all(Array.from({ length: 100 }, (_, index) => open(beginnings[index % 4]!)));
+    }
+    let isDone = false;
+    const garbage = Array.from({ length: counts.garbage }, async () => {
+      while (!isDone) {
+        await open(crypto.getRandomValues(new Uint8Array(512)));
+        await Bun.sleep(1000);
+      }
+    });
+    const besideMs = await work(remotes);
+    isDone = true;
+    await Promise.all(garbage);
+    console.log(`alone ${Math.round(aloneMs)} ms, beside them ${Math.round(besideMs)} ms`);
+    expect(server.complaints()).toBe("");
+    if (process.platform === "linux") expect(memoryOf(server.pid)).toBeLessThan(memoryBytesMax);
+    if (isFull) expect(besideMs).toBeLessThan(2 * aloneMs);
+  },
+  isFull ? 600_000 : 120_000,
+);
+
+/** Everybody pushes some changes; says how long that took. */
+async function work(remotes: readonly Remote[]): Promise<number> {
+  const startedMs = performance.now();
+  const push = async (remote: Remote) => {
+    for (let count = 0; count < counts.pushes; count++) {
+      await publish(remote, { file: newChangeName() });
+    }
+  };
+  await Promise.all(remotes.map(push));
+  return performance.now() - startedMs;
+}
+
+function memoryOf(pid: number): number {
+  const status = readFileSync(`/proc/${pid}/status`, "utf8");
+  return Number(/^VmRSS:\s+(\d+) kB$/m.exec(status)?.[1]) * 1024;
+}
