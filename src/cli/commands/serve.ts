@@ -185,12 +185,16 @@ function reportUncaught(error: Error): void {
   writeStderr(`${JSON.stringify(line)}\n`);
 }
 
-/** One line a call with -v; a bug always, with what it was. */
+/**
+ * One line a call with -v; always a bug, and what the server could not do by itself, as nobody else
+ * is told.
+ */
 function observe({ verbose }: Context, { method, code, elapsedMs, error }: FinishedCall): void {
-  if (!verbose && code !== "internal") return;
+  const isTold = code === "internal" || (method.startsWith("daily ") && code !== "ok");
+  if (!verbose && !isTold) return;
   const time = new Date().toISOString();
   const ms = Math.round(elapsedMs * 10) / 10;
   const bug = error instanceof Error ? (error.stack ?? error.message) : error;
-  const line = { time, method, code, ms, ...(code === "internal" && { error: String(bug) }) };
+  const line = { time, method, code, ms, ...(isTold && { error: String(bug) }) };
   writeStderr(`${JSON.stringify(line)}\n`);
 }
