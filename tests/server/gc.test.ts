@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { join } from "node:path";
 
 import { newRequestId, type Remote } from "#client/remote.ts";
@@ -16,7 +16,7 @@ import { openDiskStore } from "#server/store/disk.ts";
 import { faultyStore } from "#server/store/faulty.ts";
 import type { ObjectStore } from "#server/store/store.ts";
 import { blobsOf, holdings, needed, pass } from "../support/gc-world.ts";
-import { engines } from "../support/postgres.ts";
+import { engines, startMs } from "../support/postgres.ts";
 import { newChangeName } from "../support/publish.ts";
 import { seededRandom } from "../support/random.ts";
 import {
@@ -26,6 +26,8 @@ import {
   type TestServer,
 } from "../support/server.ts";
 import { MemoryStore, type Snapshot } from "../support/snapshot.ts";
+
+setDefaultTimeout(startMs);
 
 const hourMs = 60 * 60 * 1000;
 const dayMs = 24 * hourMs;

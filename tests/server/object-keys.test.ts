@@ -1,9 +1,11 @@
-import { afterAll, beforeEach, describe, expect, test } from "bun:test";
+import { afterAll, beforeEach, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { randomBytes } from "node:crypto";
 
 import { migrate } from "#server/db/migrate.ts";
 import { openDataKeys } from "#server/object-keys.ts";
-import { engines, openTestDatabase } from "../support/postgres.ts";
+import { engines, openTestDatabase, startMs } from "../support/postgres.ts";
+
+setDefaultTimeout(startMs);
 
 const database = await openTestDatabase(engines[0]!);
 const { sql } = database;

@@ -1,4 +1,4 @@
-import { describe, expect, test } from "bun:test";
+import { describe, expect, setDefaultTimeout, test } from "bun:test";
 import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 
@@ -6,7 +6,7 @@ import { encodeObject } from "#core/object.ts";
 import { sha256 } from "#core/hash.ts";
 import { StorageServiceService as Storage } from "#gen/pogo/v1/storage.ts";
 import { s3Program } from "../../scripts/s3.ts";
-import { engines, temporaryDirectory } from "../support/postgres.ts";
+import { engines, temporaryDirectory, startMs } from "../support/postgres.ts";
 import {
   createRemote,
   startTestServer,
@@ -14,6 +14,8 @@ import {
   type TestServer,
 } from "../support/server.ts";
 import { startS3 } from "../support/s3.ts";
+
+setDefaultTimeout(startMs);
 
 const [engine] = engines as ["postgres"];
 const raw = Buffer.from("the contents of a file ".repeat(20));

@@ -1,12 +1,14 @@
-import { expect, test } from "bun:test";
+import { expect, setDefaultTimeout, test } from "bun:test";
 
 import { claimUpkeep } from "#server/db/upkeep.ts";
 import { migrate } from "#server/db/migrate.ts";
 import { openUpkeep } from "#server/gc/daily.ts";
 import { memoryStore } from "#server/store/memory.ts";
 import type { ObjectStore } from "#server/store/store.ts";
-import { engines, openTestDatabase } from "../support/postgres.ts";
+import { engines, openTestDatabase, startMs } from "../support/postgres.ts";
 import { objectOf } from "../suites/store.ts";
+
+setDefaultTimeout(startMs);
 
 type End = Parameters<Parameters<typeof openUpkeep>[1]>[0];
 

@@ -1,4 +1,4 @@
-import { describe, expect, test } from "bun:test";
+import { describe, expect, setDefaultTimeout, test } from "bun:test";
 import { readFile, rm, truncate, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 
@@ -6,9 +6,11 @@ import { sha256, toHex } from "#core/hash.ts";
 import { encodeObject } from "#core/object.ts";
 import { StorageServiceService as Storage } from "#gen/pogo/v1/storage.ts";
 import { connect } from "#server/db/connect.ts";
-import { engines } from "../support/postgres.ts";
+import { engines, startMs } from "../support/postgres.ts";
 import { publish } from "../support/publish.ts";
 import { createRemote, startTestServer, testRootToken } from "../support/server.ts";
+
+setDefaultTimeout(startMs);
 
 const files = Object.fromEntries(
   Array.from({ length: 20 }, (_, index) => [`src/${index % 3}/file-${index}`, `text ${index}\n`]),
