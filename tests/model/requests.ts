@@ -60,7 +60,7 @@ export function editFiles(
     return random.pick(inConflict.length > 0 && random.next(10) < 7 ? inConflict : paths);
   });
   // Now and then somebody clears up, or there would be nothing but conflicts.
-  for (const path of random.next(3) === 0 && inConflict.length > 0 ? inConflict : some) {
+  for (const path of random.next(2) === 0 && inConflict.length > 0 ? inConflict : some) {
     if (!isEditable(entries.get(path))) continue;
     const kind = random.next(20);
     if (kind < 3 && entries.has(path)) {
@@ -156,7 +156,7 @@ export function drawMerge({ random, model }: Context, client: Client): Action {
 
 /** What was merged before, merged again the other way round; or two such merges. */
 function crossed(random: Random, model: Repository): string[] | undefined {
-  if (random.next(5) > 0) return undefined;
+  if (random.next(8) > 0) return undefined;
   const merges = [...model.visible].map((name) => model.change(name).at).filter(isMerge);
   if (merges.length === 0) return undefined;
   const one = random.pick(merges);

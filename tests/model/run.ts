@@ -114,6 +114,9 @@ async function step(
       const expected = `the model refuses with ${foresight.code}: ${foresight.message}`;
       return { said, differences: isSame ? [] : [expected] };
     }
+    // Of a value that is not foreseen the model does not know how many sides it has.
+    const isTooMany = answer.message.includes("would be in conflict with");
+    if (isTooMany) return { said: "refused for its sides, not foreseen", differences: [] };
     const isLast = foresight.step?.reverses === model.operations.length;
     const mayBe = mayRefuse === answer.refused && !isLast;
     return { said, differences: mayBe ? [] : ["the model does not refuse it"] };
