@@ -174,6 +174,8 @@ function visitSubdirectory(place: Place, name: string, child: string, isTracked:
   if (isTracked) {
     const node = visitTracked(visit, child, above);
     if (!node) return void keepEntry(place, name);
+    // Nothing will be tracked in it, and what comes into it leaves no trace here.
+    if (node.entries.length === 0) place.isCompleteOncePushed = false;
     place.isChanged = true;
     place.entries.push(...nodeEntries(name, node));
     place.base.delete(name);

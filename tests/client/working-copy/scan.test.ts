@@ -219,6 +219,20 @@ test("an untracked ignore file is read each time", async () => {
   expect(changes(workspace)).toEqual(["added d/e/x.o"]);
 });
 
+test("what comes back into a directory that was emptied is found", async () => {
+  using temporary = await checkedOut({ "d/e/f": "1", "d/g": "1", "d/i/j/k": "1" });
+  const { root, workspace } = temporary;
+  rmSync(join(root, "d/e/f"));
+  rmSync(join(root, "d/i/j/k"));
+  // The directories stay, and the one above is listed as something came into it.
+  writeFileSync(join(root, "d/h"), "1");
+  await tick();
+  push(workspace);
+  expect(changes(workspace)).toEqual([]);
+  writeFiles(root, { "d/e/new": "1", "d/i/j/new": "1" });
+  expect(changes(workspace)).toEqual(["added d/e/new", "added d/i/j/new"]);
+});
+
 test("tracked files are never ignored", async () => {
   using temporary = await checkedOut({ ".gitignore": "build/\n*.o\n", "build/a": "1", "x.o": "1" });
   const { root, workspace } = temporary;
