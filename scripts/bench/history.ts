@@ -10,7 +10,7 @@ import { join } from "node:path";
 import { parseArgs } from "node:util";
 
 import { connect, type Sql } from "#server/db/connect.ts";
-import { openVersionGraph } from "#server/services/merge-bases.ts";
+import { openVersionGraph } from "#server/services/merge/merge-bases.ts";
 import { startPostgres } from "../postgres.ts";
 import { median, run } from "./measure.ts";
 import { pogo, remove } from "./systems.ts";

@@ -14,7 +14,9 @@ export function conflictLines(paths: readonly string[], style: Style): string[] 
     lines.push(fileLine({ path, status: "conflicted" }, style));
   }
   if (paths.length > pathsShown) lines.push(`  and ${paths.length - pathsShown} more`);
-  lines.push("edit the markers away, take one side (pogo resolve PATH --side NAME) or merge (--tool)");
+  lines.push(
+    "edit the markers away, take one side (pogo resolve PATH --side NAME) or merge (--tool)",
+  );
   return lines;
 }
 

@@ -5,7 +5,7 @@ import type { Remote } from "#client/remote.ts";
 import { PogoError } from "#core/errors.ts";
 import { operationHash, type Operation } from "#core/operation.ts";
 import type { OperationRow } from "#server/db/operation-log.ts";
-import { operationMessages } from "#server/services/operation-message.ts";
+import { operationMessages } from "#server/services/undo/operation-message.ts";
 import { temporaryWorkspace } from "../support/workspace.ts";
 
 const zeros = new Uint8Array(32);

@@ -23,7 +23,7 @@ import {
   type AffectedFile,
 } from "../db/verification.ts";
 import { beginWalk, continueWalk, endWalk, type Walk } from "../db/walks.ts";
-import { measureTree } from "../services/store-trees.ts";
+import { measureTree } from "../services/push/store-trees.ts";
 import { inLanes } from "../store/lanes.ts";
 import type { ObjectStore } from "../store/store.ts";
 

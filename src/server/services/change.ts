@@ -18,7 +18,7 @@ import { openMutation } from "../db/mutation.ts";
 import type { OperationDetails } from "../db/operations.ts";
 import type { CallHandlers, Parts } from "./calls.ts";
 import { readChangeMessage } from "./change-message.ts";
-import { removeChange } from "./remove-change.ts";
+import { removeChange } from "./rewrite/remove-change.ts";
 import { checkDescription, checkRequestId, recallOperation } from "./requests.ts";
 import { resolveChange } from "./revision.ts";
 

@@ -7,10 +7,10 @@ import type {
   SquashChangeRequest,
 } from "#gen/pogo/v1/history.ts";
 import type { CallHandlers, Parts } from "./calls.ts";
-import { duplicateChanges, revertChange } from "./copy-changes.ts";
-import { rebaseChanges } from "./rebase.ts";
-import { splitChange } from "./split.ts";
-import { squashChange } from "./squash.ts";
+import { duplicateChanges, revertChange } from "./rewrite/copy-changes.ts";
+import { rebaseChanges } from "./rewrite/rebase.ts";
+import { splitChange } from "./rewrite/split.ts";
+import { squashChange } from "./rewrite/squash.ts";
 
 /** Makes the service. */
 export function historyService(parts: Parts, { unary }: CallHandlers): HistoryServiceServer {

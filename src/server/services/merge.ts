@@ -19,11 +19,11 @@ import { transaction, type Queries, type Sql } from "../db/connect.ts";
 import { openMutation } from "../db/mutation.ts";
 import type { CallHandlers, Parts } from "./calls.ts";
 import { readChangeMessage } from "./change-message.ts";
-import { insertMerge, mergeParents, type Merged } from "./merge-versions.ts";
+import { insertMerge, mergeParents, type Merged } from "./merge/merge-versions.ts";
 import { fittingPaths } from "./paths-answer.ts";
 import { checkDescription, checkRequestId, recallOperation } from "./requests.ts";
 import { resolveRevision } from "./revision.ts";
-import { bookmarkQueue, syncBookmark } from "./sync.ts";
+import { bookmarkQueue, syncBookmark } from "./merge/sync.ts";
 
 type Target = { repositoryId: number; caller: Caller; request: MergeChangesRequest };
 type Answer = { versionId: number; conflicts: string[] };

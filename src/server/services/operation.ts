@@ -11,9 +11,9 @@ import { PogoError } from "#core/errors.ts";
 import { requireRead, type Caller } from "../auth.ts";
 import { listOperations as listInDatabase, listReversals, readHead } from "../db/operation-log.ts";
 import type { CallHandlers, Parts } from "./calls.ts";
-import { operationMessages, undoneOperations } from "./operation-message.ts";
-import { restoreOperation } from "./operation-restore.ts";
-import { redoOperation, undoOperation } from "./undo.ts";
+import { operationMessages, undoneOperations } from "./undo/operation-message.ts";
+import { restoreOperation } from "./undo/operation-restore.ts";
+import { redoOperation, undoOperation } from "./undo/undo.ts";
 
 const pageCount = 200;
 // A quarter of a message: the next piece of an operation always fits too.

@@ -12,9 +12,9 @@ import { heldObjects } from "../db/objects.ts";
 import { promised } from "../db/revive.ts";
 import { findTrees } from "../db/trees.ts";
 import type { CallHandlers, Parts } from "./calls.ts";
-import { commit } from "./commit.ts";
-import { putObjects } from "./put-objects.ts";
-import { putTrees } from "./put-trees.ts";
+import { commit } from "./push/commit.ts";
+import { putObjects } from "./push/put-objects.ts";
+import { putTrees } from "./push/put-trees.ts";
 import { checkHashes } from "./requests.ts";
 
 /** Makes the service. */

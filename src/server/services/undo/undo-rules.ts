@@ -8,8 +8,8 @@ import {
   findParentChanges,
   findPlaces,
   findStanding,
-} from "../db/change-places.ts";
-import type { Queries } from "../db/connect.ts";
+} from "../../db/change-places.ts";
+import type { Queries } from "../../db/connect.ts";
 import type { ChangeMove, Steps } from "./undo-steps.ts";
 
 /** Why things cannot stay where they were put; nothing if they can. */

@@ -1,9 +1,9 @@
 import type { RemoveChangeRequest, RemoveChangeResponse } from "#gen/pogo/v1/change.ts";
-import { requireWrite, type Caller } from "../auth.ts";
-import type { Parts } from "./calls.ts";
-import { visibleParents } from "./parents.ts";
-import { checkRequestId } from "./requests.ts";
-import { resolveChange } from "./revision.ts";
+import { requireWrite, type Caller } from "../../auth.ts";
+import type { Parts } from "../calls.ts";
+import { visibleParents } from "../parents.ts";
+import { checkRequestId } from "../requests.ts";
+import { resolveChange } from "../revision.ts";
 import { tellRewriting } from "./rewrite-answer.ts";
 import { rewriteHistory } from "./rewrite.ts";
 

@@ -7,7 +7,7 @@ import { PogoError } from "#core/errors.ts";
 import { equalHashes, hashKey, toHex, type Hash } from "#core/hash.ts";
 import { compareNames, emptyTreeHash } from "#core/tree.ts";
 import { CommitOutcome, type CommitRequest, type CommitResponse } from "#gen/pogo/v1/push.ts";
-import { requireWrite, type Caller } from "../auth.ts";
+import { requireWrite, type Caller } from "../../auth.ts";
 import {
   findNamedVersion,
   insertChange,
@@ -15,18 +15,18 @@ import {
   lockChanges,
   readChanges,
   readVersion,
-} from "../db/changes.ts";
-import { transaction, type Queries, type Sql } from "../db/connect.ts";
-import { insertFiles, type FileChange } from "../db/files.ts";
-import { openMutation } from "../db/mutation.ts";
-import type { OperationDetails } from "../db/operations.ts";
-import { findTrees } from "../db/trees.ts";
-import type { Parts } from "./calls.ts";
-import { readChangeMessage } from "./change-message.ts";
+} from "../../db/changes.ts";
+import { transaction, type Queries, type Sql } from "../../db/connect.ts";
+import { insertFiles, type FileChange } from "../../db/files.ts";
+import { openMutation } from "../../db/mutation.ts";
+import type { OperationDetails } from "../../db/operations.ts";
+import { findTrees } from "../../db/trees.ts";
+import type { Parts } from "../calls.ts";
+import { readChangeMessage } from "../change-message.ts";
 import { checkCommit, decide, type Decision, type Target } from "./commit-decision.ts";
-import { recallOperation } from "./requests.ts";
-import { rewriteSealed, tellRewritten } from "./rewrite-commit.ts";
-import { diffTrees, treeReader } from "./tree-walk.ts";
+import { recallOperation } from "../requests.ts";
+import { rewriteSealed, tellRewritten } from "../rewrite/rewrite-commit.ts";
+import { diffTrees, treeReader } from "../tree-walk.ts";
 
 type Answer = { outcome: CommitOutcome; versionId: number };
 type NewVersionDecision = Extract<Decision, { kind: "write" }>;

@@ -5,13 +5,13 @@ import {
   type RebaseChangesRequest,
   type RebaseChangesResponse,
 } from "#gen/pogo/v1/history.ts";
-import { requireWrite, type Caller } from "../auth.ts";
-import type { ParentRow } from "../db/changes.ts";
-import type { Sql } from "../db/connect.ts";
-import type { Parts } from "./calls.ts";
-import { ancestors } from "./history.ts";
-import { checkRequestId } from "./requests.ts";
-import { resolveChange, resolveRevision } from "./revision.ts";
+import { requireWrite, type Caller } from "../../auth.ts";
+import type { ParentRow } from "../../db/changes.ts";
+import type { Sql } from "../../db/connect.ts";
+import type { Parts } from "../calls.ts";
+import { ancestors } from "../history.ts";
+import { checkRequestId } from "../requests.ts";
+import { resolveChange, resolveRevision } from "../revision.ts";
 import { tellRewriting } from "./rewrite-answer.ts";
 import type { Planner } from "./rewrite-plan.ts";
 import { rewriteHistory } from "./rewrite.ts";

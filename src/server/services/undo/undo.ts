@@ -6,9 +6,9 @@ import type {
   UndoOperationRequest,
   UndoOperationResponse,
 } from "#gen/pogo/v1/operation.ts";
-import { requireWrite, type Caller } from "../auth.ts";
-import { transaction, type Queries } from "../db/connect.ts";
-import { openMutation } from "../db/mutation.ts";
+import { requireWrite, type Caller } from "../../auth.ts";
+import { transaction, type Queries } from "../../db/connect.ts";
+import { openMutation } from "../../db/mutation.ts";
 import {
   findMover,
   findOperationAt,
@@ -17,10 +17,10 @@ import {
   listOwn,
   type OperationRow,
   type OwnOperation,
-} from "../db/operation-log.ts";
-import type { Parts } from "./calls.ts";
+} from "../../db/operation-log.ts";
+import type { Parts } from "../calls.ts";
 import { answerMessage, subjectMessage, undoneOperations } from "./operation-message.ts";
-import { checkRequestId, recallOperation } from "./requests.ts";
+import { checkRequestId, recallOperation } from "../requests.ts";
 import { findObstacle } from "./undo-rules.ts";
 import { applySteps, reverseSteps } from "./undo-steps.ts";
 

@@ -13,33 +13,33 @@ import {
   type SyncBookmarkRequest,
   type SyncBookmarkResponse,
 } from "#gen/pogo/v1/merge.ts";
-import { requireWrite, type Caller } from "../auth.ts";
-import { findBookmark, type BookmarkRow } from "../db/bookmarks.ts";
+import { requireWrite, type Caller } from "../../auth.ts";
+import { findBookmark, type BookmarkRow } from "../../db/bookmarks.ts";
 import {
   findNamedVersion,
   lockChanges,
   readVersion,
   type ChangeRow,
   type ParentRow,
-} from "../db/changes.ts";
-import { transaction, type Queries, type Sql } from "../db/connect.ts";
-import { openMutation, type Mutation } from "../db/mutation.ts";
-import type { RepositoryRow } from "../db/repositories.ts";
-import type { Parts } from "./calls.ts";
-import { readChangeMessage } from "./change-message.ts";
+} from "../../db/changes.ts";
+import { transaction, type Queries, type Sql } from "../../db/connect.ts";
+import { openMutation, type Mutation } from "../../db/mutation.ts";
+import type { RepositoryRow } from "../../db/repositories.ts";
+import type { Parts } from "../calls.ts";
+import { readChangeMessage } from "../change-message.ts";
 import { openVersionGraph } from "./merge-bases.ts";
 import { insertMerge, isConflicted, mergeParents, type Merged } from "./merge-versions.ts";
-import { fittingPaths } from "./paths-answer.ts";
-import { planBranch } from "./rebase.ts";
-import { checkDescription, checkRequestId, recallOperation } from "./requests.ts";
-import { resolveChange } from "./revision.ts";
+import { fittingPaths } from "../paths-answer.ts";
+import { planBranch } from "../rewrite/rebase.ts";
+import { checkDescription, checkRequestId, recallOperation } from "../requests.ts";
+import { resolveChange } from "../revision.ts";
 import {
   lockAsPlanned,
   prepareRewriting,
   writeRewriting,
   type PreparedRewriting,
-} from "./rewrite.ts";
-import { diffTrees, treeReader } from "./tree-walk.ts";
+} from "../rewrite/rewrite.ts";
+import { diffTrees, treeReader } from "../tree-walk.ts";
 
 /** Runs tasks of one key one after another. */
 export type BookmarkQueue = <T>(key: string, task: () => Promise<T>) => Promise<T>;

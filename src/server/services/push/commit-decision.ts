@@ -2,7 +2,7 @@ import { PogoError } from "#core/errors.ts";
 import { equalHashes } from "#core/hash.ts";
 import { isChangeName } from "#core/name.ts";
 import { CommitOutcome, type CommitRequest } from "#gen/pogo/v1/push.ts";
-import type { Caller } from "../auth.ts";
+import type { Caller } from "../../auth.ts";
 import {
   findChange,
   findTwin,
@@ -13,11 +13,11 @@ import {
   type ChangeRow,
   type ParentRow,
   type VersionRow,
-} from "../db/changes.ts";
-import { bookmarksOf } from "../db/bookmarks.ts";
-import type { Queries } from "../db/connect.ts";
-import { findParents, visibleParents } from "./parents.ts";
-import { checkDescription, checkHash, checkRequestId } from "./requests.ts";
+} from "../../db/changes.ts";
+import { bookmarksOf } from "../../db/bookmarks.ts";
+import type { Queries } from "../../db/connect.ts";
+import { findParents, visibleParents } from "../parents.ts";
+import { checkDescription, checkHash, checkRequestId } from "../requests.ts";
 
 /** What a commit is about. */
 export type Target = { repositoryId: number; caller: Caller; request: CommitRequest };

@@ -2,12 +2,12 @@
 import { equalHashes } from "#core/hash.ts";
 import { CommitOutcome } from "#gen/pogo/v1/push.ts";
 import type { Rewriting } from "#gen/pogo/v1/history.ts";
-import { transaction, type Sql } from "../db/connect.ts";
-import { openMutation } from "../db/mutation.ts";
-import { findOperation } from "../db/operations.ts";
-import type { RepositoryRow } from "../db/repositories.ts";
-import type { Parts } from "./calls.ts";
-import { decide, type Decision, type Target } from "./commit-decision.ts";
+import { transaction, type Sql } from "../../db/connect.ts";
+import { openMutation } from "../../db/mutation.ts";
+import { findOperation } from "../../db/operations.ts";
+import type { RepositoryRow } from "../../db/repositories.ts";
+import type { Parts } from "../calls.ts";
+import { decide, type Decision, type Target } from "../push/commit-decision.ts";
 import { tellRewriting } from "./rewrite-answer.ts";
 import { lockAsPlanned, prepareRewriting, writeRewriting } from "./rewrite.ts";
 

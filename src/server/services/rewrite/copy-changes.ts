@@ -9,14 +9,14 @@ import type {
   RevertChangeRequest,
   RevertChangeResponse,
 } from "#gen/pogo/v1/history.ts";
-import { requireWrite, type Caller } from "../auth.ts";
-import type { Sql } from "../db/connect.ts";
-import type { CurrentRow } from "../db/descendants.ts";
-import type { ParentRow } from "../db/changes.ts";
-import type { Parts } from "./calls.ts";
+import { requireWrite, type Caller } from "../../auth.ts";
+import type { Sql } from "../../db/connect.ts";
+import type { CurrentRow } from "../../db/descendants.ts";
+import type { ParentRow } from "../../db/changes.ts";
+import type { Parts } from "../calls.ts";
 import { resolveParent } from "./rebase.ts";
-import { checkRequestId } from "./requests.ts";
-import { resolveChange } from "./revision.ts";
+import { checkRequestId } from "../requests.ts";
+import { resolveChange } from "../revision.ts";
 import { tellRewriting, tellVersions } from "./rewrite-answer.ts";
 import { editsOf, type Planner } from "./rewrite-plan.ts";
 import type { Snapshots } from "./rewrite-snapshots.ts";

@@ -3,9 +3,9 @@ import { isPogoError, PogoError } from "#core/errors.ts";
 import { equalHashes, hashKey, sha256Stream, toHex, type Hash } from "#core/hash.ts";
 import { hashesPerRequestMax, objectBytesMax } from "#core/limits.ts";
 import { decodeChunkList, decodeObject, inspectObject, type Chunk } from "#core/object.ts";
-import { countKept, findObjects, type ObjectRow } from "../db/objects.ts";
-import { promised } from "../db/revive.ts";
-import type { Parts } from "./calls.ts";
+import { countKept, findObjects, type ObjectRow } from "../../db/objects.ts";
+import { promised } from "../../db/revive.ts";
+import type { Parts } from "../calls.ts";
 
 /**
  * Says which list of a file's chunks to keep. A file can be cut in many ways, and the store has one

@@ -7,23 +7,23 @@ import { PogoError } from "#core/errors.ts";
 import { equalHashes, type Hash } from "#core/hash.ts";
 import { compareNames, emptyTreeHash } from "#core/tree.ts";
 import type { Effects, Json } from "#core/operation.ts";
-import type { Caller } from "../auth.ts";
-import { bookmarksOf } from "../db/bookmarks.ts";
+import type { Caller } from "../../auth.ts";
+import { bookmarksOf } from "../../db/bookmarks.ts";
 import {
   insertChange,
   insertVersion,
   lockChanges,
   type ParentRow,
   type VersionRow,
-} from "../db/changes.ts";
-import { transaction, type Queries, type Sql } from "../db/connect.ts";
-import { readCurrent, readDescendants } from "../db/descendants.ts";
-import { insertFiles, type FileChange } from "../db/files.ts";
-import { openMutation, type Mutation } from "../db/mutation.ts";
-import type { OperationKind } from "../db/operations.ts";
-import type { RepositoryRow } from "../db/repositories.ts";
-import type { Parts } from "./calls.ts";
-import { recallOperation } from "./requests.ts";
+} from "../../db/changes.ts";
+import { transaction, type Queries, type Sql } from "../../db/connect.ts";
+import { readCurrent, readDescendants } from "../../db/descendants.ts";
+import { insertFiles, type FileChange } from "../../db/files.ts";
+import { openMutation, type Mutation } from "../../db/mutation.ts";
+import type { OperationKind } from "../../db/operations.ts";
+import type { RepositoryRow } from "../../db/repositories.ts";
+import type { Parts } from "../calls.ts";
+import { recallOperation } from "../requests.ts";
 import {
   openPlan,
   rowOf,
@@ -32,7 +32,7 @@ import {
   type RewritePlan,
 } from "./rewrite-plan.ts";
 import { openSnapshots, type Snapshots } from "./rewrite-snapshots.ts";
-import { diffTrees, treeReader } from "./tree-walk.ts";
+import { diffTrees, treeReader } from "../tree-walk.ts";
 
 /** A request that rewrites: who asks, where, and what in the words of the request. */
 export type RewriteRequest = {

@@ -3,11 +3,11 @@
  * then looked at: what is not where the caller supposes is not moved.
  */
 import type { ChangeState, Effects } from "#core/operation.ts";
-import { findBookmarkTargets } from "../db/bookmarks.ts";
-import { findParentChanges, findPlaces, findVersions, type Place } from "../db/change-places.ts";
-import { lockChanges, type VersionRow } from "../db/changes.ts";
-import type { Queries } from "../db/connect.ts";
-import type { Mutation } from "../db/mutation.ts";
+import { findBookmarkTargets } from "../../db/bookmarks.ts";
+import { findParentChanges, findPlaces, findVersions, type Place } from "../../db/change-places.ts";
+import { lockChanges, type VersionRow } from "../../db/changes.ts";
+import type { Queries } from "../../db/connect.ts";
+import type { Mutation } from "../../db/mutation.ts";
 
 export type ChangeStep = { change: string; from: ChangeState; to: ChangeState };
 export type BookmarkStep = { bookmark: string; from: string | null; to: string | null };

@@ -5,24 +5,24 @@
 import { mergeVersions } from "#core/merge.ts";
 import { hashKey, type Hash } from "#core/hash.ts";
 import { compareNames, decodeTree, emptyTreeHash } from "#core/tree.ts";
-import type { Caller } from "../auth.ts";
+import type { Caller } from "../../auth.ts";
 import {
   insertChange,
   insertVersion,
   readVersion,
   type ParentRow,
   type VersionRow,
-} from "../db/changes.ts";
-import type { Queries, Sql } from "../db/connect.ts";
-import { insertFiles, type FileChange } from "../db/files.ts";
-import type { Mutation } from "../db/mutation.ts";
-import type { RepositoryRow } from "../db/repositories.ts";
-import { findTrees } from "../db/trees.ts";
-import type { Parts } from "./calls.ts";
+} from "../../db/changes.ts";
+import type { Queries, Sql } from "../../db/connect.ts";
+import { insertFiles, type FileChange } from "../../db/files.ts";
+import type { Mutation } from "../../db/mutation.ts";
+import type { RepositoryRow } from "../../db/repositories.ts";
+import { findTrees } from "../../db/trees.ts";
+import type { Parts } from "../calls.ts";
 import { openVersionGraph } from "./merge-bases.ts";
 import { openMergeStore } from "./merge-store.ts";
-import { storeTrees } from "./store-trees.ts";
-import { diffTrees, treeReader } from "./tree-walk.ts";
+import { storeTrees } from "../push/store-trees.ts";
+import { diffTrees, treeReader } from "../tree-walk.ts";
 
 /** A merge that has no name yet. */
 export type Merged = {

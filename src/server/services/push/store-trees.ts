@@ -4,10 +4,10 @@ import { PogoError } from "#core/errors.ts";
 import { equalHashes, hashKey, keyHash, toHex, type Hash } from "#core/hash.ts";
 import { hashesPerRequestMax, snapshotFilesMax } from "#core/limits.ts";
 import { emptyTreeHash, type Entry } from "#core/tree.ts";
-import { transaction, type Queries, type Sql } from "../db/connect.ts";
-import { findObjects, type ObjectRow } from "../db/objects.ts";
-import { claimed, lockHoldings } from "../db/revive.ts";
-import { addTrees, findTrees, type TreeRow, type TreeSize } from "../db/trees.ts";
+import { transaction, type Queries, type Sql } from "../../db/connect.ts";
+import { findObjects, type ObjectRow } from "../../db/objects.ts";
+import { claimed, lockHoldings } from "../../db/revive.ts";
+import { addTrees, findTrees, type TreeRow, type TreeSize } from "../../db/trees.ts";
 
 export type NewTree = { hash: Hash; data: Uint8Array; entries: Entry[] };
 

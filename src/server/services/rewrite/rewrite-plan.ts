@@ -6,10 +6,10 @@
 import { PogoError } from "#core/errors.ts";
 import type { Hash } from "#core/hash.ts";
 import { parentsMax, rewrittenChangesMax } from "#core/limits.ts";
-import type { ParentRow } from "../db/changes.ts";
-import type { Queries } from "../db/connect.ts";
-import { readCurrent, readDescendants, type CurrentRow } from "../db/descendants.ts";
-import { replaceParent } from "./parents.ts";
+import type { ParentRow } from "../../db/changes.ts";
+import type { Queries } from "../../db/connect.ts";
+import { readCurrent, readDescendants, type CurrentRow } from "../../db/descendants.ts";
+import { replaceParent } from "../parents.ts";
 
 /** Files: those below a root tree, or those of versions merged. */
 export type Snapshot = Hash | readonly ParentRow[];

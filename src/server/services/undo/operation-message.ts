@@ -5,7 +5,7 @@ import {
   type BookmarkEffect as BookmarkMessage,
   type ChangeEffect as ChangeMessage,
 } from "#gen/pogo/v1/operation.ts";
-import type { OperationRow, Reversal } from "../db/operation-log.ts";
+import type { OperationRow, Reversal } from "../../db/operation-log.ts";
 
 // A letter has up to four bytes, an effect up to 300.
 const pieceLetters = 100_000;

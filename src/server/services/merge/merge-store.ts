@@ -12,10 +12,10 @@ import {
   type Chunk,
 } from "#core/object.ts";
 import { decodeTree, type Entry } from "#core/tree.ts";
-import { transaction } from "../db/connect.ts";
-import { addObjects, beginPut, type ObjectRow } from "../db/objects.ts";
-import type { Parts } from "./calls.ts";
-import { treeReader } from "./tree-walk.ts";
+import { transaction } from "../../db/connect.ts";
+import { addObjects, beginPut, type ObjectRow } from "../../db/objects.ts";
+import type { Parts } from "../calls.ts";
+import { treeReader } from "../tree-walk.ts";
 
 type Pending = { hash: Hash; encoded: Uint8Array; row: ObjectRow };
 

@@ -4,10 +4,10 @@ import { foldName } from "#core/path.ts";
 import { verifyTree, type Entry } from "#core/tree.ts";
 import type { PutTreesRequest, PutTreesResponse } from "#gen/pogo/v1/push.ts";
 import { fromParts } from "#rpc/blobs.ts";
-import { requireWrite, type Caller } from "../auth.ts";
-import type { RepositoryRow } from "../db/repositories.ts";
-import type { Parts } from "./calls.ts";
-import { openRequests } from "./requests.ts";
+import { requireWrite, type Caller } from "../../auth.ts";
+import type { RepositoryRow } from "../../db/repositories.ts";
+import type { Parts } from "../calls.ts";
+import { openRequests } from "../requests.ts";
 import { storeTrees, type NewTree } from "./store-trees.ts";
 
 const batchBytes = 4 * 1024 * 1024;

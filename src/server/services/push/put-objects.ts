@@ -2,12 +2,12 @@ import { hashKey, type Hash } from "#core/hash.ts";
 import { decodeChunkList, decodeObject, encodedBytesMax, inspectObject } from "#core/object.ts";
 import type { PutObjectsRequest, PutObjectsResponse } from "#gen/pogo/v1/push.ts";
 import { fromParts, type Blob } from "#rpc/blobs.ts";
-import { requireWrite, type Caller } from "../auth.ts";
-import { transaction } from "../db/connect.ts";
-import { addObjects, beginPut, type ObjectRow } from "../db/objects.ts";
-import type { Parts } from "./calls.ts";
+import { requireWrite, type Caller } from "../../auth.ts";
+import { transaction } from "../../db/connect.ts";
+import { addObjects, beginPut, type ObjectRow } from "../../db/objects.ts";
+import type { Parts } from "../calls.ts";
 import { chooseChunkList, verifyChunkList } from "./chunk-lists.ts";
-import { openRequests } from "./requests.ts";
+import { openRequests } from "../requests.ts";
 
 type Received = { hash: Hash; encoded: Uint8Array; row: ObjectRow };
 

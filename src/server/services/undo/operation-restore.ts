@@ -4,15 +4,15 @@
  */
 import { PogoError } from "#core/errors.ts";
 import type { RestoreOperationRequest, RestoreOperationResponse } from "#gen/pogo/v1/operation.ts";
-import { requireWrite, type Caller } from "../auth.ts";
-import { findPlaces } from "../db/change-places.ts";
-import { transaction, type Queries, type Sql } from "../db/connect.ts";
-import { openMutation } from "../db/mutation.ts";
-import { findRequested, readHead, readStatesAfter } from "../db/operation-log.ts";
-import { findBookmarkTargets } from "../db/bookmarks.ts";
-import type { Parts } from "./calls.ts";
+import { requireWrite, type Caller } from "../../auth.ts";
+import { findPlaces } from "../../db/change-places.ts";
+import { transaction, type Queries, type Sql } from "../../db/connect.ts";
+import { openMutation } from "../../db/mutation.ts";
+import { findRequested, readHead, readStatesAfter } from "../../db/operation-log.ts";
+import { findBookmarkTargets } from "../../db/bookmarks.ts";
+import type { Parts } from "../calls.ts";
 import { answerMessage } from "./operation-message.ts";
-import { checkRequestId, recallOperation } from "./requests.ts";
+import { checkRequestId, recallOperation } from "../requests.ts";
 import { applySteps, type Steps } from "./undo-steps.ts";
 
 type Target = { repositoryId: number; caller: Caller; requestId: Uint8Array; number: number };

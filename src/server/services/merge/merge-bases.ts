@@ -4,8 +4,8 @@
  * made from it: the cost is in versions, not in paths, and nothing older than the oldest base is
  * looked at but what was read along.
  */
-import { readOrigins, readOriginsBelow } from "../db/ancestry.ts";
-import type { Queries } from "../db/connect.ts";
+import { readOrigins, readOriginsBelow } from "../../db/ancestry.ts";
+import type { Queries } from "../../db/connect.ts";
 
 export type VersionGraph = {
   /** All best common ancestors of a version and a merge of the others, oldest first. */

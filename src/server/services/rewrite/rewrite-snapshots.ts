@@ -5,15 +5,15 @@
 import { equalHashes, hashKey, type Hash } from "#core/hash.ts";
 import { mergeTrees, mergeVersions, type MergeResult, type MergeStore } from "#core/merge.ts";
 import { decodeTree, emptyTreeHash, type Entry } from "#core/tree.ts";
-import { readVersion, type ParentRow } from "../db/changes.ts";
-import type { RepositoryRow } from "../db/repositories.ts";
-import type { Parts } from "./calls.ts";
-import { openVersionGraph } from "./merge-bases.ts";
-import { openMergeStore } from "./merge-store.ts";
-import { checkCollisions } from "./put-trees.ts";
+import { readVersion, type ParentRow } from "../../db/changes.ts";
+import type { RepositoryRow } from "../../db/repositories.ts";
+import type { Parts } from "../calls.ts";
+import { openVersionGraph } from "../merge/merge-bases.ts";
+import { openMergeStore } from "../merge/merge-store.ts";
+import { checkCollisions } from "../push/put-trees.ts";
 import type { Patch, Snapshot } from "./rewrite-plan.ts";
-import { storeTrees, type NewTree } from "./store-trees.ts";
-import { treeReader, type TreeReader } from "./tree-walk.ts";
+import { storeTrees, type NewTree } from "../push/store-trees.ts";
+import { treeReader, type TreeReader } from "../tree-walk.ts";
 
 type KeptTree = { bytes: Uint8Array; entries: readonly Entry[] };
 

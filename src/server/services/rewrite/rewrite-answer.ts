@@ -3,10 +3,10 @@ import { pageMax } from "#core/limits.ts";
 import type { ChangeEffect, Effects } from "#core/operation.ts";
 import { Change } from "#gen/pogo/v1/common.ts";
 import type { Rewriting } from "#gen/pogo/v1/history.ts";
-import type { Caller } from "../auth.ts";
-import type { Sql } from "../db/connect.ts";
-import { findNamedVersions } from "../db/descendants.ts";
-import { readChangeMessages } from "./change-message.ts";
+import type { Caller } from "../../auth.ts";
+import type { Sql } from "../../db/connect.ts";
+import { findNamedVersions } from "../../db/descendants.ts";
+import { readChangeMessages } from "../change-message.ts";
 
 // What does not fit in a message can be listed.
 const answerBytes = 256 * 1024;
