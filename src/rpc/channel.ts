@@ -10,6 +10,7 @@ import {
 } from "@grpc/grpc-js";
 
 import { PogoError } from "#core/errors.ts";
+import { isLoopback } from "#core/loopback.ts";
 import { messageBytesMax } from "#core/limits.ts";
 import { fromStatus, isDistrusted } from "./status.ts";
 import { authorities, identityCheck, requestedName, type Trust } from "./trust.ts";
@@ -34,7 +35,6 @@ export type Channel = ReturnType<typeof openChannel>;
 
 const unaryDeadlineMs = 60_000;
 const retryDelaysMs = [50, 200, 800];
-const loopback = /^(localhost|127(\.\d{1,3}){3}|\[::1\])$/;
 
 /** Reads a server's address, and refuses what would send a token in the clear. */
 export function checkServerUrl(text: string, allowInsecure = false): URL {
@@ -44,7 +44,7 @@ export function checkServerUrl(text: string, allowInsecure = false): URL {
       hint: "write it as https://HOST or http://localhost:PORT",
     });
   }
-  if (url.protocol === "http:" && !loopback.test(url.hostname) && !allowInsecure) {
+  if (url.protocol === "http:" && !isLoopback(url.hostname) && !allowInsecure) {
     throw new PogoError("denied", `${url.origin} is not encrypted: anyone could read the token`, {
       hint: `use https, or on a network that you trust: pogo login ${url.origin} --insecure-http`,
     });

@@ -3,6 +3,7 @@ import { statSync } from "node:fs";
 import { join, resolve } from "node:path";
 
 import { isPogoError, PogoError } from "#core/errors.ts";
+import { isLoopback } from "#core/loopback.ts";
 import type { Hash } from "#core/hash.ts";
 import { AuditServiceService } from "#gen/pogo/v1/audit.ts";
 import { AuthServiceService } from "#gen/pogo/v1/auth.ts";
@@ -120,7 +121,6 @@ type Configuration = ServerOptions & {
 const drainMs = 8000;
 const databaseCloseSeconds = 5;
 const cacheBytesUnlessSaid = 4 * 1024 ** 3;
-const loopback = /^(localhost|127(\.\d{1,3}){3}|::1)$/;
 
 /** Starts a server. Nothing is created unless the whole configuration makes sense. */
 export async function startServer(options: ServerOptions): Promise<RunningServer> {
@@ -176,7 +176,7 @@ function observeUpkeep(observe: CallObserver) {
 function readConfiguration(options: ServerOptions): Configuration {
   const { dataDirectory, databaseUrl, objects, rootToken, allowInsecure = false } = options;
   const { host, port } = readAddress(options.listen);
-  if (!loopback.test(host) && !allowInsecure && !options.tls) {
+  if (!isLoopback(host) && !allowInsecure && !options.tls) {
     throw new PogoError("usage", `${host} can be reached by others, and tokens would not be safe`, {
       hint: "give it a certificate with --tls-cert and --tls-key, or begin with --tls self-signed",
     });

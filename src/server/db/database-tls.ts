@@ -7,8 +7,8 @@ import { readFileSync } from "node:fs";
 import { checkServerIdentity, rootCertificates, type PeerCertificate } from "node:tls";
 
 import { PogoError } from "#core/errors.ts";
+import { isLoopback } from "#core/loopback.ts";
 
-const loopback = /^(localhost|127(\.\d{1,3}){3}|\[::1\]|)$/;
 const verified = ["require", "verify-ca", "verify-full"];
 
 /** What the driver is told: nothing is not encrypted. */
@@ -22,7 +22,7 @@ export type DatabaseTls = {
 export function readDatabaseTls(url: URL): DatabaseTls | undefined {
   const mode = url.searchParams.get("sslmode");
   const rootsFile = url.searchParams.get("sslrootcert");
-  const isLocal = url.searchParams.has("host") || loopback.test(url.hostname);
+  const isLocal = url.hostname === "" || url.searchParams.has("host") || isLoopback(url.hostname);
   url.searchParams.delete("sslmode");
   url.searchParams.delete("sslrootcert");
   if (mode === "disable" || (mode === null && isLocal)) return undefined;

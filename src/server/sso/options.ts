@@ -1,9 +1,6 @@
 /** The file that says which provider of identities is asked who somebody is. */
-import { readFileSync } from "node:fs";
-import { dirname, resolve } from "node:path";
-
-import { PogoError } from "#core/errors.ts";
-import { checkGroupName } from "#core/name.ts";
+import { isLoopback } from "#core/loopback.ts";
+import { openOptionsFile } from "../options-file.ts";
 
 export type SsoOptions = {
   issuer: string;
@@ -19,68 +16,21 @@ export type SsoOptions = {
   tokenDays: number;
 };
 
-const loopback = /^(localhost|127(\.\d{1,3}){3}|\[::1\])$/;
-
 /** Reads the file, which is JSON; files that it names are looked for beside it. */
 export function readSsoOptions(path: string): SsoOptions {
-  const given = parse(path);
-  const text = (key: string, unlessGiven?: string): string => {
-    const value = given[key] ?? unlessGiven;
-    if (typeof value === "string" && value !== "") return value;
-    throw wrong(path, `"${key}" is not given as a text`);
-  };
-  const { clientSecretFile, tokenDays = 7, groups = {} } = given;
-  if (typeof tokenDays !== "number" || !(tokenDays > 0 && tokenDays <= 365)) {
-    throw wrong(path, '"tokenDays" is not a number up to 365');
-  }
-  const secret =
-    typeof clientSecretFile === "string"
-      ? readText(resolve(dirname(path), clientSecretFile)).trimEnd()
-      : undefined;
+  const { text, number, file, groups, wrong } = openOptionsFile(path, "how to ask who somebody is");
   const issuer = text("issuer");
   const url = URL.parse(issuer);
-  const isSafe = url?.protocol === "https:" || (url && loopback.test(url.hostname));
-  if (!isSafe) throw wrong(path, `"issuer" is not an https address`);
+  const isSafe = url?.protocol === "https:" || (url && isLoopback(url.hostname));
+  if (!isSafe) throw wrong(`"issuer" is not an https address`);
   return {
     issuer,
     clientId: text("clientId"),
-    clientSecret: secret,
+    clientSecret: file("clientSecretFile")?.trimEnd(),
     scope: text("scope", "openid profile"),
     userClaim: text("userClaim", "preferred_username"),
     groupsClaim: text("groupsClaim", "groups"),
-    groups: checkGroups(path, groups),
-    tokenDays,
+    groups: groups(),
+    tokenDays: number("tokenDays", 7, 365),
   };
-}
-
-function checkGroups(path: string, groups: unknown): Record<string, string> {
-  if (typeof groups !== "object" || groups === null) throw wrong(path, '"groups" is no object');
-  for (const [name, value] of Object.entries(groups)) {
-    checkGroupName(name);
-    if (typeof value !== "string") throw wrong(path, `group ${name} names none of the provider`);
-  }
-  return groups as Record<string, string>;
-}
-
-function parse(path: string): Record<string, unknown> {
-  const text = readText(path);
-  try {
-    const value: unknown = JSON.parse(text);
-    if (typeof value === "object" && value !== null) return value as Record<string, unknown>;
-  } catch {
-    // Told below.
-  }
-  throw wrong(path, "it is not a JSON object");
-}
-
-function readText(path: string): string {
-  try {
-    return readFileSync(path, "utf8");
-  } catch (cause) {
-    throw new PogoError("usage", `${path} cannot be read`, { cause });
-  }
-}
-
-function wrong(path: string, why: string): PogoError {
-  return new PogoError("usage", `${path} does not say how to ask who somebody is: ${why}`);
 }

@@ -2,6 +2,7 @@
 import { createRemoteJWKSet, decodeJwt, errors, jwtVerify } from "jose";
 
 import { PogoError } from "#core/errors.ts";
+import { isLoopback } from "#core/loopback.ts";
 
 /** What a token that is right says. */
 export type WorkloadClaims = { issuer: string; audiences: string[]; subject: string };
@@ -14,7 +15,6 @@ export type WorkloadIssuers = {
 
 type Keys = ReturnType<typeof createRemoteJWKSet>;
 
-const loopback = /^(localhost|127(\.\d{1,3}){3}|\[::1\])$/;
 const discoveryMs = 10_000;
 const discoveryBytesMax = 256 * 1024;
 // Signatures that only the issuer can make: a shared secret is none.
@@ -59,7 +59,7 @@ export function openIssuers(issuers: readonly string[]): WorkloadIssuers {
 
 function checkIssuer(issuer: string): void {
   const url = URL.parse(issuer);
-  if (url?.protocol === "https:" || (url && loopback.test(url.hostname))) return;
+  if (url?.protocol === "https:" || (url && isLoopback(url.hostname))) return;
   throw new PogoError("usage", `${JSON.stringify(issuer)} is not the https address of an issuer`);
 }
 

@@ -2,6 +2,7 @@
 import { resolve } from "node:path";
 
 import { PogoError } from "#core/errors.ts";
+import { isLoopback } from "#core/loopback.ts";
 
 export type DiskLocation = { kind: "disk"; directory: string };
 
@@ -24,8 +25,6 @@ export type S3Location = {
 export type StoreLocation = DiskLocation | S3Location | { kind: "volumes"; directories: string[] };
 
 export type Environment = Readonly<Record<string, string | undefined>>;
-
-const loopback = /^(localhost|.*\.localhost|127(\.\d{1,3}){3}|\[::1\])$/;
 
 /** Reads `DIR`, `DIR,DIR…` or `s3://BUCKET/PREFIX`. */
 export function parseLocation(
@@ -90,7 +89,8 @@ function checkEndpoint(endpoint: string, allowInsecure: boolean): void {
   if (!url || !/^https?:$/.test(url.protocol)) {
     throw new PogoError("usage", `the endpoint ${endpoint} of S3 is not an http or https URL`);
   }
-  if (url.protocol === "https:" || allowInsecure || loopback.test(url.hostname)) return;
+  const isNear = isLoopback(url.hostname) || url.hostname.endsWith(".localhost");
+  if (url.protocol === "https:" || allowInsecure || isNear) return;
   throw new PogoError("usage", `on the way to ${endpoint} objects could be read by others`, {
     hint: "use https, or add --insecure-http",
   });
