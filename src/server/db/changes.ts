@@ -110,15 +110,20 @@ export async function findVersion(
   return row;
 }
 
-/** Finds a version by the name of its change and its number. */
-export async function findNamedVersion(
+/** Reads a version that an operation names: by its change and its number. */
+export async function readNamedVersion(
   sql: Queries,
   repositoryId: number,
   name: string,
   number: number,
-): Promise<VersionRow | undefined> {
-  const change = await findChange(sql, repositoryId, name);
-  return change && (await findVersion(sql, repositoryId, change.changeId, number));
+): Promise<VersionRow> {
+  const [row] = await sql<VersionRow[]>`
+    select v.version_id, v.change_id, v.number, v.tree, v.description, v.author_id, v.generation
+    from changes c
+    join versions v using (repository_id, change_id)
+    where c.repository_id = ${repositoryId} and c.name = ${name} and v.number = ${number}`;
+  if (!row) throw new Error(`version ${number} of ${name} is gone`);
+  return row;
 }
 
 /** Finds a later version that the author made with the same contents, as a repeated push would. */

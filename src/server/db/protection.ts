@@ -7,7 +7,7 @@ import { PogoError } from "#core/errors.ts";
 import type { BookmarkEffect, ChangeEffect, Effects } from "#core/operation.ts";
 import { includesRole, type Role } from "#core/role.ts";
 import { listRules, ruleFor, type RuleRow } from "./bookmark-rules.ts";
-import { findChange, findNamedVersion, readVersion } from "./changes.ts";
+import { findChange, readNamedVersion, readVersion } from "./changes.ts";
 import { numberArray, textArray, type Queries } from "./connect.ts";
 
 /** Where and by whom something was done. */
@@ -105,9 +105,8 @@ async function checkDescribed(
   bookmark: string,
   changeName: string,
 ): Promise<void> {
-  const change = await findChange(tx, repositoryId, changeName);
-  if (!change) throw new Error(`change ${changeName} is gone`);
-  const { description } = await readVersion(tx, repositoryId, change.versionId);
+  const versionId = await currentVersion({ tx, repositoryId }, changeName);
+  const { description } = await readVersion(tx, repositoryId, versionId);
   if (description.trim() !== "") return;
   throw refused(bookmark, `change ${changeName.slice(0, 8)} has no description`, {
     hint: `pogo describe ${changeName.slice(0, 8)}`,
@@ -140,9 +139,7 @@ async function readProtected(
 async function versionBefore({ tx, repositoryId, effects }: Scene, name: string): Promise<number> {
   const before = effects.changes.find(({ change }) => change === name)?.before;
   if (!before) return await currentVersion({ tx, repositoryId }, name);
-  const version = await findNamedVersion(tx, repositoryId, name, before.version);
-  if (!version) throw new Error(`version ${before.version} of ${name} is gone`);
-  return version.versionId;
+  return (await readNamedVersion(tx, repositoryId, name, before.version)).versionId;
 }
 
 async function currentVersion(

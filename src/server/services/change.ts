@@ -6,7 +6,7 @@ import type {
 } from "#gen/pogo/v1/change.ts";
 import { requireWrite, type Caller } from "../auth.ts";
 import {
-  findNamedVersion,
+  readNamedVersion,
   insertVersion,
   lockChanges,
   readParents,
@@ -47,9 +47,7 @@ export async function describeChange(
   checkDescription(description);
   const kind = "describe";
   const versionOf = async (sql: Queries, { change, version }: OperationDetails) => {
-    const found = await findNamedVersion(sql, repositoryId, String(change), Number(version));
-    if (!found) throw new Error(`version ${String(version)} of ${String(change)} is gone`);
-    return found;
+    return await readNamedVersion(sql, repositoryId, String(change), Number(version));
   };
   const versionId = await transaction(sql, async (tx) => {
     const recalled = await recallOperation(

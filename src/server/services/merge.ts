@@ -10,7 +10,7 @@ import type {
 import { requireWrite, type Caller } from "../auth.ts";
 import {
   findChange,
-  findNamedVersion,
+  readNamedVersion,
   lockChanges,
   readChanges,
   type ParentRow,
@@ -93,8 +93,7 @@ async function recallMerge(sql: Sql, target: Target): Promise<Answer | undefined
     return details["change"] === request.change;
   });
   if (!done) return undefined;
-  const made = await findNamedVersion(sql, repositoryId, request.change, 1);
-  if (!made) throw new Error(`change ${request.change} is gone`);
+  const made = await readNamedVersion(sql, repositoryId, request.change, 1);
   return { versionId: made.versionId, conflicts: done.details["conflicts"] as string[] };
 }
 

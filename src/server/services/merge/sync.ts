@@ -16,7 +16,7 @@ import {
 import { requireWrite, type Caller } from "../../auth.ts";
 import { findBookmark, type BookmarkRow } from "../../db/bookmarks.ts";
 import {
-  findNamedVersion,
+  readNamedVersion,
   lockChanges,
   readVersion,
   type ChangeRow,
@@ -141,8 +141,7 @@ async function recallSync(sql: Sql, target: Target): Promise<Answer | undefined>
   });
   if (!done) return undefined;
   const { change, version, outcome, conflicts, rebased } = done.details;
-  const made = await findNamedVersion(sql, repositoryId, String(change), Number(version));
-  if (!made) throw new Error(`version ${String(version)} of ${String(change)} is gone`);
+  const made = await readNamedVersion(sql, repositoryId, String(change), Number(version));
   return {
     outcome: Number(outcome) as SyncOutcome,
     versionId: made.versionId,

@@ -9,7 +9,7 @@ import { compareNames, emptyTreeHash } from "#core/tree.ts";
 import { CommitOutcome, type CommitRequest, type CommitResponse } from "#gen/pogo/v1/push.ts";
 import { requireWrite, type Caller } from "../../auth.ts";
 import {
-  findNamedVersion,
+  readNamedVersion,
   insertChange,
   insertVersion,
   lockChanges,
@@ -78,9 +78,7 @@ async function recallCommit(sql: Sql, target: Target): Promise<Answer | undefine
   const { requestId } = request;
   const recalled = { repositoryId, requestId, caller, kind: "commit" } as const;
   const versionOf = async ({ change, version }: OperationDetails) => {
-    const found = await findNamedVersion(sql, repositoryId, String(change), Number(version));
-    if (!found) throw new Error(`version ${String(version)} of ${String(change)} is gone`);
-    return found;
+    return await readNamedVersion(sql, repositoryId, String(change), Number(version));
   };
   const done = await recallOperation(sql, recalled, async ({ details }) => {
     const { tree } = await versionOf(details);
