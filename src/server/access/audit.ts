@@ -1,6 +1,7 @@
 /** Notes for the audit log: what was done, with its doing; and what was refused. */
 import { isPogoError } from "#core/errors.ts";
 import type { Json } from "#core/operation.ts";
+import type { Call } from "#rpc/serve.ts";
 import { unknownRepository, type AskedCall, type Caller } from "../auth.ts";
 import { appendAudit } from "../db/audit.ts";
 import { transaction, type Queries, type Sql } from "../db/connect.ts";
@@ -20,6 +21,25 @@ export async function audit(
     userId,
     userName,
     tokenName: token.name,
+    address,
+    action: callName(method),
+    repositoryName: event.repositoryName ?? null,
+    allowed: true,
+    details: event.details,
+  });
+}
+
+/** Notes what somebody did to get a token, who has none to call with yet. */
+export async function auditLogin(
+  tx: Queries,
+  { address, method }: Call,
+  { userId, userName }: { userId: number; userName: string },
+  event: { repositoryName?: string; details: { readonly [key: string]: Json } },
+): Promise<void> {
+  await appendAudit(tx, {
+    userId,
+    userName,
+    tokenName: null,
     address,
     action: callName(method),
     repositoryName: event.repositoryName ?? null,

@@ -4,14 +4,10 @@ import { passwordBytesMax } from "#core/limits.ts";
 import { checkTokenName, checkUserName } from "#core/name.ts";
 import type { LogInRequest, LogInResponse } from "#gen/pogo/v1/user.ts";
 import type { Call } from "#rpc/serve.ts";
-import { callName } from "../access/needs.ts";
-import { hashSecret, newTokenText } from "../access/secret-text.ts";
-import { appendAudit } from "../db/audit.ts";
 import { transaction } from "../db/connect.ts";
 import { ensureDirectoryUser, setGroups } from "../db/directory.ts";
-import { createToken } from "../db/tokens.ts";
 import type { Parts } from "./calls.ts";
-import { tokenExists, tokenMessage } from "./token-message.ts";
+import { issueToken } from "./issue-token.ts";
 
 const dayMs = 24 * 60 * 60 * 1000;
 
@@ -35,7 +31,6 @@ export async function logIn(
   const { name, groups: own } = person;
   checkUserName(name);
   const { tokenDays, groups } = directory.options;
-  const secret = newTokenText();
   return await transaction(sql, async (tx) => {
     const userId = await ensureDirectoryUser(tx, name);
     if (userId === undefined) {
@@ -45,20 +40,7 @@ export async function logIn(
     }
     await setGroups(tx, userId, { all: Object.keys(groups), own });
     const expiresAt = new Date(Date.now() + tokenDays * dayMs);
-    const token = { userId, name: tokenName, hash: hashSecret(secret), expiresAt };
-    const row = await createToken(tx, token);
-    if (!row) throw tokenExists(name, tokenName);
-    await appendAudit(tx, {
-      userId,
-      userName: name,
-      tokenName: null,
-      address: call.address,
-      action: callName(call.method),
-      repositoryName: null,
-      allowed: true,
-      details: { user: name, token: tokenName },
-    });
-    return { user: name, token: tokenMessage(row), secret };
+    return await issueToken(tx, call, { userId, userName: name, tokenName, expiresAt });
   });
 }
 

@@ -4,16 +4,13 @@ import { ssoLoginsMax } from "#core/limits.ts";
 import { checkTokenName, checkUserName } from "#core/name.ts";
 import type { FinishSsoRequest, FinishSsoResponse, StartSsoResponse } from "#gen/pogo/v1/user.ts";
 import type { Call } from "#rpc/serve.ts";
-import { callName } from "../access/needs.ts";
 import { hashSecret, newTokenText } from "../access/secret-text.ts";
-import { appendAudit } from "../db/audit.ts";
 import { transaction } from "../db/connect.ts";
 import { setGroups } from "../db/directory.ts";
 import { deleteSsoLogin, ensureSsoUser, findSsoLogin, insertSsoLogin } from "../db/sso.ts";
-import { createToken } from "../db/tokens.ts";
 import type { Sso, SsoPerson } from "../sso/sso.ts";
 import type { Parts } from "./calls.ts";
-import { tokenExists, tokenMessage } from "./token-message.ts";
+import { issueToken } from "./issue-token.ts";
 
 const dayMs = 24 * 60 * 60 * 1000;
 const expiresMsMax = 30 * 60 * 1000;
@@ -47,7 +44,6 @@ export async function finishSso(
   const person = await finish(login.deviceCode);
   if (!person) return { pending: true, user: "", token: undefined, secret: "" };
   checkUserName(person.name);
-  const secret = newTokenText();
   return await transaction(sql, async (tx) => {
     if (!(await deleteSsoLogin(tx, hash))) throw gone();
     const user = await ensureSsoUser(tx, person);
@@ -55,24 +51,8 @@ export async function finishSso(
     const { userId, name } = user;
     await setGroups(tx, userId, { all: Object.keys(options.groups), own: person.groups });
     const expiresAt = new Date(Date.now() + options.tokenDays * dayMs);
-    const row = await createToken(tx, {
-      userId,
-      name: tokenName,
-      hash: hashSecret(secret),
-      expiresAt,
-    });
-    if (!row) throw tokenExists(name, tokenName);
-    await appendAudit(tx, {
-      userId,
-      userName: name,
-      tokenName: null,
-      address: call.address,
-      action: callName(call.method),
-      repositoryName: null,
-      allowed: true,
-      details: { user: name, token: tokenName },
-    });
-    return { pending: false, user: name, token: tokenMessage(row), secret };
+    const issued = await issueToken(tx, call, { userId, userName: name, tokenName, expiresAt });
+    return { pending: false, ...issued };
   });
 }
 

@@ -19,13 +19,10 @@ import type {
 } from "#gen/pogo/v1/user.ts";
 import type { Call } from "#rpc/serve.ts";
 import { audit } from "../access/audit.ts";
-import { callName } from "../access/needs.ts";
-import { hashSecret, isMistyped, newInviteText, newTokenText } from "../access/secret-text.ts";
+import { hashSecret, isMistyped, newInviteText } from "../access/secret-text.ts";
 import { requireUser, type Caller } from "../auth.ts";
-import { appendAudit } from "../db/audit.ts";
 import { transaction, type Queries } from "../db/connect.ts";
 import { createInvite as createInDatabase, takeInvite } from "../db/invites.ts";
-import { createToken } from "../db/tokens.ts";
 import {
   createUser as createUserInDatabase,
   ensureUser,
@@ -37,10 +34,10 @@ import {
   type UserRow,
 } from "../db/users.ts";
 import type { CallHandlers, Parts } from "./calls.ts";
+import { issueToken } from "./issue-token.ts";
 import { logIn } from "./log-in.ts";
 import { finishSso, startSso } from "./sso.ts";
 import { checkText } from "./requests.ts";
-import { tokenExists, tokenMessage } from "./token-message.ts";
 
 /** Makes the service. */
 export function userService(parts: Parts, { unary }: CallHandlers): UserServiceServer {
@@ -145,26 +142,13 @@ export async function redeemInvite(
   request: RedeemInviteRequest,
   call: Call,
 ): Promise<RedeemInviteResponse> {
-  const { invite, tokenName: name } = request;
-  checkTokenName(name);
-  const secret = newTokenText();
+  const { invite, tokenName } = request;
+  checkTokenName(tokenName);
   return await transaction(sql, async (tx) => {
     const userName = await takeInvite(tx, hashSecret(invite));
     if (userName === undefined) throw notGood(invite);
     const { userId } = await ensureUser(tx, userName);
-    const row = await createToken(tx, { userId, name, hash: hashSecret(secret) });
-    if (!row) throw tokenExists(userName, name);
-    await appendAudit(tx, {
-      userId,
-      userName,
-      tokenName: null,
-      address: call.address,
-      action: callName(call.method),
-      repositoryName: null,
-      allowed: true,
-      details: { user: userName, token: name },
-    });
-    return { user: userName, token: tokenMessage(row), secret };
+    return await issueToken(tx, call, { userId, userName, tokenName });
   });
 }
 

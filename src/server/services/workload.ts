@@ -14,11 +14,9 @@ import type {
   WorkloadServiceServer,
 } from "#gen/pogo/v1/workload.ts";
 import type { Call } from "#rpc/serve.ts";
-import { audit } from "../access/audit.ts";
-import { callName } from "../access/needs.ts";
+import { audit, auditLogin } from "../access/audit.ts";
 import { hashSecret, newTokenText } from "../access/secret-text.ts";
 import { requireAdmin, type Caller } from "../auth.ts";
-import { appendAudit } from "../db/audit.ts";
 import { transaction, type Queries } from "../db/connect.ts";
 import { lockRepository, removeRole, setRole } from "../db/members.ts";
 import { findRepository } from "../db/repositories.ts";
@@ -148,16 +146,15 @@ export async function exchangeToken(
     const hash = hashSecret(secret);
     const { scope } = trust;
     await createToken(tx, { userId, name, hash, scope, repositoryId, expiresAt });
-    await appendAudit(tx, {
-      userId,
-      userName,
-      tokenName: null,
-      address: call.address,
-      action: callName(call.method),
-      repositoryName,
-      allowed: true,
-      details: { trust: trust.name, issuer: claims.issuer, subject: claims.subject },
-    });
+    await auditLogin(
+      tx,
+      call,
+      { userId, userName },
+      {
+        repositoryName,
+        details: { trust: trust.name, issuer: claims.issuer, subject: claims.subject },
+      },
+    );
     return { secret, expiresAt: expiresAt.getTime(), trust: trust.name };
   });
 }
