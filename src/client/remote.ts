@@ -5,6 +5,7 @@ import {
   hashesPerRequestMax,
   treeBytesMax,
 } from "#core/limits.ts";
+import { isPogoError } from "#core/errors.ts";
 import type { Hash } from "#core/hash.ts";
 import { compareNames } from "#core/tree.ts";
 import { BookmarkServiceService as Bookmarks, type Bookmark } from "#gen/pogo/v1/bookmark.ts";
@@ -95,6 +96,20 @@ export function openRemote(channel: Channel, repository: string, signal?: AbortS
     }
   }
 
+  async function getEntry(revision: string, path: string): Promise<GetEntryResponse> {
+    return await channel.unary(Query.getEntry, { repository, revision, path }, settings);
+  }
+
+  /** As getEntry; nothing when the revision does not have the path. */
+  async function findEntry(revision: string, path: string): Promise<GetEntryResponse | undefined> {
+    try {
+      return await getEntry(revision, path);
+    } catch (error) {
+      if (isPogoError(error, "not-found")) return undefined;
+      throw error;
+    }
+  }
+
   async function getChange(revision: string): Promise<Change> {
     const { change } = await channel.unary(Query.getChange, { repository, revision }, settings);
     return checkChange(change);
@@ -142,6 +157,8 @@ export function openRemote(channel: Channel, repository: string, signal?: AbortS
     repository,
     findMissing,
     getObjects,
+    getEntry,
+    findEntry,
     getChange,
     listChanges,
     listBookmarks,
@@ -164,8 +181,6 @@ export function openRemote(channel: Channel, repository: string, signal?: AbortS
       const messages = channel.serverStream(Pull.getTrees, request, settings);
       return namedTrees(root, fromParts(messages, treeBytesMax, "corrupt"));
     },
-    getEntry: (revision: string, path: string): Promise<GetEntryResponse> =>
-      channel.unary(Query.getEntry, { repository, revision, path }, settings),
     describeChange: async (revision: string, description: string): Promise<Change> => {
       const request = { repository, requestId: newRequestId(), revision, description };
       return checkChange((await channel.unary(Changes.describeChange, request, settings)).change);

@@ -1,5 +1,4 @@
 /** Renders the conflicts of a change: how each stands is conflict-files.ts's business. */
-import { isPogoError } from "#core/errors.ts";
 import { hashKey, type Hash } from "#core/hash.ts";
 import { baseName, foldName, joinPath, parentPath } from "#core/path.ts";
 import {
@@ -169,11 +168,6 @@ async function findSide(
 }
 
 async function entryAt(remote: Remote, revision: string, path: string): Promise<Entry | undefined> {
-  try {
-    const { entry } = await remote.getEntry(revision, path);
-    return entry?.$case === "entryTree" ? decodeTree(entry.value)[0] : undefined;
-  } catch (error) {
-    if (isPogoError(error, "not-found")) return undefined;
-    throw error;
-  }
+  const entry = (await remote.findEntry(revision, path))?.entry;
+  return entry?.$case === "entryTree" ? decodeTree(entry.value)[0] : undefined;
 }

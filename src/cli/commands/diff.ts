@@ -1,7 +1,5 @@
 import { compareFiles, type ComparedFile, type Comparison } from "#client/comparison.ts";
-import type { Remote } from "#client/remote.ts";
 import { serverRevision } from "#client/revision.ts";
-import { isPogoError } from "#core/errors.ts";
 import type { Hash } from "#core/hash.ts";
 import { countPatch, formatFilePatch } from "#core/patch.ts";
 import { formatStat } from "#core/patch-stat.ts";
@@ -89,20 +87,10 @@ async function requireKnown(
   });
   const revisions = sides.flatMap((side) => side?.revision ?? []);
   const has = async (path: string) => {
-    for (const revision of revisions) if (await hasEntry(remote, revision, path)) return true;
+    for (const revision of revisions) if (await remote.findEntry(revision, path)) return true;
     return false;
   };
   await requireKnownPaths(workspace, silent, { name: "what is compared", has });
-}
-
-async function hasEntry(remote: Remote, revision: string, path: string): Promise<boolean> {
-  try {
-    await remote.getEntry(revision, path);
-    return true;
-  } catch (error) {
-    if (isPogoError(error, "not-found")) return false;
-    throw error;
-  }
 }
 
 async function printStat(context: Context, comparison: Comparison): Promise<void> {

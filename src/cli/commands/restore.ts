@@ -1,7 +1,7 @@
 import { serverRevision } from "#client/revision.ts";
 import { restoreFiles } from "#client/restore.ts";
 import { relative } from "node:path";
-import { PogoError, isPogoError } from "#core/errors.ts";
+import { PogoError } from "#core/errors.ts";
 import type { Hash } from "#core/hash.ts";
 import { emptyTreeHash } from "#core/tree.ts";
 import { count } from "../change-view.ts";
@@ -32,7 +32,8 @@ export const restore = command({
     const source = await findSource(session, args.from);
     const paths = rest.map((path) => repositoryPath(workspace, context.cwd, path));
     const has = async (path: string) => {
-      return source.revision !== undefined && (await isIn(remote, source.revision, path));
+      if (source.revision === undefined) return false;
+      return (await remote.findEntry(source.revision, path)) !== undefined;
     };
     await requireKnownPaths(workspace, paths, { name: source.name, has });
     const done = await putBack(context, session, source.tree, pathFilter(paths));
@@ -78,18 +79,4 @@ async function findSource(
   if (revision === undefined) return { name: from!, revision, tree: current.tree };
   const change = await remote.getChange(revision);
   return { name: from ?? change.prefix, revision, tree: change.tree };
-}
-
-async function isIn(
-  remote: EditSession["remote"],
-  revision: string,
-  path: string,
-): Promise<boolean> {
-  try {
-    await remote.getEntry(revision, path);
-    return true;
-  } catch (error) {
-    if (isPogoError(error, "not-found")) return false;
-    throw error;
-  }
 }
