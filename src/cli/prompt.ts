@@ -1,8 +1,7 @@
 import { PogoError } from "#core/errors.ts";
+import { inputBytesMax } from "#core/limits.ts";
 import type { Context } from "./context.ts";
 import { writeStderr } from "./output.ts";
-
-const inputBytesMax = 64 * 1024;
 
 /** Asks for a line on the terminal without showing it. */
 export async function askSecret(context: Context, question: string): Promise<string> {

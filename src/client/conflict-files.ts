@@ -4,7 +4,7 @@ import { markSides } from "#core/conflict-sides.ts";
 import type { ConflictTerm } from "#core/conflict.ts";
 import { PogoError } from "#core/errors.ts";
 import { hashKey, sha256, type Hash } from "#core/hash.ts";
-import { nameBytesMax, objectBytesMax } from "#core/limits.ts";
+import { markedSidesMax, markedTextBytesMax, nameBytesMax, objectBytesMax } from "#core/limits.ts";
 import { encodeObject } from "#core/object.ts";
 import { baseName, foldName, joinPath, parentPath, symlinkEscapes } from "#core/path.ts";
 import type { ConflictEntry, Entry, FileEntry, SymlinkEntry } from "#core/tree.ts";
@@ -23,10 +23,6 @@ export type Labels = { names: string[]; titles: string[] };
 
 type FileTerm = Extract<ConflictTerm, { kind: "file" }>;
 type WrittenFile = ConflictRecord["files"][number];
-
-// Larger texts are not read by people side by side, nor are more of them.
-const textBytesMax = 1024 * 1024;
-const markedSidesMax = 8;
 
 /** Labels of sides that nothing is known of. */
 export function numberedLabels(sides: ConflictEntry["sides"]): Labels {
@@ -147,8 +143,8 @@ async function markTexts(
   const isFile = (term: ConflictTerm | undefined): term is FileTerm => term?.kind === "file";
   if (!sides.every(isFile) || sides.length > markedSidesMax) return undefined;
   const wanted = [...sides, ...bases.filter(isFile)];
-  if (wanted.some(({ size }) => size > textBytesMax)) return undefined;
-  const contents = await readWholeContents(remote, wanted, textBytesMax);
+  if (wanted.some(({ size }) => size > markedTextBytesMax)) return undefined;
+  const contents = await readWholeContents(remote, wanted, markedTextBytesMax);
   const textOf = (term: ConflictTerm | undefined) => {
     return isFile(term) ? contents(term.hash)! : new Uint8Array(0);
   };

@@ -7,6 +7,7 @@ import { readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 
 import { PogoError } from "#core/errors.ts";
+import { tokenBytesMax } from "#core/limits.ts";
 import type { Trust } from "#rpc/trust.ts";
 import {
   configDirectory,
@@ -29,7 +30,6 @@ export type Credentials = {
 };
 
 const service = "pogo";
-const tokenBytesMax = 4096;
 
 /** Finds the token for a server, and whether it may be spoken to without encryption. */
 export async function findToken({

@@ -11,6 +11,7 @@ import { statSync, utimesSync, writeFileSync } from "node:fs";
 import { homedir } from "node:os";
 import { join } from "node:path";
 import { toHex, type Hash } from "#core/hash.ts";
+import { cacheBytesMax, cacheEntryBytesMax } from "#core/limits.ts";
 import { decodeObject, inspectObject } from "#core/object.ts";
 import type { Blob } from "#rpc/blobs.ts";
 import type { Environment } from "./config.ts";
@@ -24,10 +25,7 @@ export type ObjectCache = Disposable & {
   put(hash: Hash, encoded: Uint8Array): void;
 };
 
-const cacheBytesMax = 512 * 1024 * 1024;
 const directoryCount = 64;
-// Larger ones are few, and would push out many.
-const entryBytesMax = 1024 * 1024;
 // So that one look at something huge does not push out everything else.
 const shareOfCommand = 1 / 4;
 
@@ -61,7 +59,7 @@ export function openObjectCache(directory: string, bytesMax = cacheBytesMax): Ob
       return encoded;
     },
     put(hash, encoded) {
-      if (encoded.length > Math.min(entryBytesMax, putBytesLeft)) return;
+      if (encoded.length > Math.min(cacheEntryBytesMax, putBytesLeft)) return;
       // A list of chunks says nothing of its own that could be verified.
       if (attempt(() => inspectObject(encoded).codec) === "chunks") return;
       putBytesLeft -= encoded.length;

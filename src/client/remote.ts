@@ -1,8 +1,9 @@
 /** One repository on a server, as the client sees it: calls with the repository filled in. */
 import {
-  objectBytesMax,
   chunkListBytesMax,
+  commitDeadlineMs,
   hashesPerRequestMax,
+  objectBytesMax,
   treeBytesMax,
 } from "#core/limits.ts";
 import { isPogoError } from "#core/errors.ts";
@@ -49,8 +50,6 @@ export type CommitArguments = Omit<CommitRequest, "repository">;
 
 // An encoded object is never much larger than its contents: it is stored raw when it would be.
 const encodedBytesMax = Math.max(objectBytesMax, chunkListBytesMax) + 1024;
-// A commit of a first import inserts a row for each file.
-const commitDeadlineMs = 600_000;
 
 /** Sixteen random bytes by which the server knows a request that is sent again. */
 export function newRequestId(): Uint8Array {

@@ -4,6 +4,7 @@
  * merges make its sides and bases equal.
  */
 import { PogoError } from "./errors.ts";
+import { conflictSidesMax } from "./limits.ts";
 import type { ConflictEntry, Entry } from "./tree.ts";
 
 type Unnamed<T> = T extends Entry ? Omit<T, "name"> : never;
@@ -19,9 +20,6 @@ export type Conflict = {
   sides: (ConflictTerm | undefined)[];
   bases: (ConflictTerm | undefined)[];
 };
-
-/** A conflict of more sides than this is not resolved by reading it. */
-export const conflictSidesMax = 64;
 
 /** Reads an entry, or the absence of one, as a conflict that may have a single side. */
 export function toConflict(entry: Entry | undefined, path?: string): Conflict {

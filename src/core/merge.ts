@@ -4,7 +4,12 @@
  * becomes a conflict in the tree.
  */
 import { hashKey, sha256, type Hash } from "./hash.ts";
-import { mergeTextBytesMax } from "./limits.ts";
+import {
+  mergeTextBytesMax,
+  virtualDepthMax,
+  virtualMergesMax,
+  virtualTextBytesMax,
+} from "./limits.ts";
 import { applyDecisions, type BuiltTree } from "./merge-apply.ts";
 import { restoreDirectories } from "./merge-clash.ts";
 import { mergeFile, type FileStore } from "./merge-file.ts";
@@ -44,16 +49,6 @@ export type History<Version extends object> = {
    */
   basesOf: (one: Version, others: readonly Version[]) => Promise<Version[]>;
 };
-
-// Criss-cross histories make bases of bases; deeper ones than this are taken as they come.
-const virtualDepthMax = 20;
-
-// With more than two bases at each step back their number multiplies: past this many virtual
-// merges the oldest of the bases stands for all.
-const virtualMergesMax = 500;
-
-// Texts of virtual bases that are held in memory: more are stored, as garbage.
-const virtualTextBytesMax = 64 * 1024 * 1024;
 
 const noBases: ReadonlyMap<string, Hash> = new Map();
 

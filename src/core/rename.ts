@@ -3,6 +3,7 @@
  * then, by name and by similarity, those whose contents were edited as well.
  */
 import { hashKey } from "./hash.ts";
+import { renameReadBytesMax, renameStepsMax, renamedFileBytesMax } from "./limits.ts";
 import { baseName, joinPath, parentPath } from "./path.ts";
 import { piecesSimilarity, cutPieces, type Pieces } from "./rename-similarity.ts";
 import type { FileEntry, SymlinkEntry } from "./tree.ts";
@@ -27,15 +28,6 @@ const similarityMinDefault = 0.5;
 // Two files of one name, which no other file shares, need only half of what is missing to 1 more.
 const sameNameStricter = 0.5;
 
-// Pieces compared, a second or two: a move of thousands of files at once that were all edited.
-const stepsMax = 500_000_000;
-
-// Larger files are moved whole or not recognised: reading them costs more than it tells.
-const comparedBytesMax = 8 * 1024 * 1024;
-
-// Of all files together: what is read here is held in memory for a moment.
-const readBytesMax = 256 * 1024 * 1024;
-
 const loadsAtOnce = 16;
 const candidatesPerTarget = 4;
 
@@ -51,7 +43,7 @@ export async function detectRenames(
     targets: new Set(come.filter(isWorthMoving)),
     renames: [],
     pieces: new PieceCache(loadText),
-    stepsLeft: stepsMax,
+    stepsLeft: renameStepsMax,
   };
   pairExact(search);
   await pairBySameName(search, isRelevant, similarityMin);
@@ -235,8 +227,8 @@ class PieceCache {
   async #load(file: Located): Promise<void> {
     const { entry } = file;
     this.#pieces.set(file, undefined);
-    if (entry.kind !== "file" || entry.size > comparedBytesMax) return;
-    if (this.#bytesRead + entry.size > readBytesMax) return;
+    if (entry.kind !== "file" || entry.size > renamedFileBytesMax) return;
+    if (this.#bytesRead + entry.size > renameReadBytesMax) return;
     this.#bytesRead += entry.size;
     const bytes = await this.#loadText(entry);
     if (bytes) this.#pieces.set(file, cutPieces(bytes));

@@ -13,16 +13,10 @@
  * The hash is SHA-256 over the prefix "pogo tree 1\0" and the encoding: a tree can never be
  * passed off as a file's contents, nor the reverse.
  */
-import {
-  conflictSidesMax,
-  equalConflicts,
-  isSimplified,
-  termBytesMax,
-  type ConflictTerm,
-} from "./conflict.ts";
+import { equalConflicts, isSimplified, termBytesMax, type ConflictTerm } from "./conflict.ts";
 import { PogoError } from "./errors.ts";
 import { hashBytes, toHex, type Hash } from "./hash.ts";
-import { symlinkBytesMax } from "./limits.ts";
+import { conflictSidesMax, symlinkBytesMax } from "./limits.ts";
 import { nameProblem, pathProblem, symlinkProblem } from "./path.ts";
 
 export type FileEntry = {

@@ -11,7 +11,12 @@ import {
 
 import { PogoError } from "#core/errors.ts";
 import { isLoopback } from "#core/loopback.ts";
-import { messageBytesMax } from "#core/limits.ts";
+import {
+  keepaliveAnswerMs,
+  keepaliveMs,
+  unaryDeadlineMs,
+  wireMessageBytesMax,
+} from "#core/limits.ts";
 import { fromStatus, isDistrusted } from "./status.ts";
 import { authorities, identityCheck, requestedName, type Trust } from "./trust.ts";
 
@@ -33,7 +38,6 @@ export type ChannelOptions = {
 
 export type Channel = ReturnType<typeof openChannel>;
 
-const unaryDeadlineMs = 60_000;
 const retryDelaysMs = [50, 200, 800];
 
 /** Reads a server's address, and refuses what would send a token in the clear. */
@@ -62,14 +66,14 @@ export function openChannel(options: ChannelOptions) {
     secure ? secureCredentials(hostname, trust) : credentials.createInsecure(),
     {
       ...(secure && { "grpc.ssl_target_name_override": requestedName(hostname) }),
-      "grpc.max_receive_message_length": messageBytesMax + 64 * 1024,
+      "grpc.max_receive_message_length": wireMessageBytesMax,
       "grpc.enable_retries": 0,
       "grpc.enable_http_proxy": 0,
       "grpc.initial_reconnect_backoff_ms": 50,
       "grpc.max_reconnect_backoff_ms": 1000,
       // Else a stream whose server has vanished waits until TCP gives up: a quarter of an hour.
-      "grpc.keepalive_time_ms": 30_000,
-      "grpc.keepalive_timeout_ms": 20_000,
+      "grpc.keepalive_time_ms": keepaliveMs,
+      "grpc.keepalive_timeout_ms": keepaliveAnswerMs,
       // Channels of one process share nothing, as if each had one of its own.
       "grpc.use_local_subchannel_pool": 1,
     },

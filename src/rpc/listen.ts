@@ -15,7 +15,14 @@ import {
 } from "@grpc/grpc-js";
 
 import { PogoError } from "#core/errors.ts";
-import { messageBytesMax } from "#core/limits.ts";
+import {
+  requestHeadMs,
+  keepaliveAnswerMs,
+  keepaliveMs,
+  streamsPerConnectionMax,
+  webIdleMs,
+  wireMessageBytesMax,
+} from "#core/limits.ts";
 
 export type Service = {
   definition: ServiceDefinition;
@@ -47,19 +54,15 @@ export type Listener = {
 };
 
 const preface = Buffer.from("PRI * HTTP/2.0");
-// A connection that says nothing, or hardly anything, holds a descriptor.
-const headMsDefault = 10_000;
-// So does one that stops in the middle of a request's body, or takes no answer.
-const webIdleMs = 30_000;
 
 /** Starts to listen. An address that cannot be had is a PogoError. */
 export async function listen(options: ListenOptions): Promise<Listener> {
-  const { host, port, services, http, headMs = headMsDefault } = options;
+  const { host, port, services, http, headMs = requestHeadMs } = options;
   const rpc = new Server({
-    "grpc.max_receive_message_length": messageBytesMax + 64 * 1024,
-    "grpc.max_concurrent_streams": 100,
-    "grpc.keepalive_time_ms": 30_000,
-    "grpc.keepalive_timeout_ms": 20_000,
+    "grpc.max_receive_message_length": wireMessageBytesMax,
+    "grpc.max_concurrent_streams": streamsPerConnectionMax,
+    "grpc.keepalive_time_ms": keepaliveMs,
+    "grpc.keepalive_timeout_ms": keepaliveAnswerMs,
   });
   for (const { definition, implementation } of services) {
     rpc.addService(definition, implementation);

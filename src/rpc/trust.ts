@@ -7,6 +7,7 @@ import { checkServerIdentity, connect, rootCertificates, type PeerCertificate } 
 
 import { PogoError } from "#core/errors.ts";
 import { sha256, toHex } from "#core/hash.ts";
+import { connectMs } from "#core/limits.ts";
 
 export type Trust = {
   /** More authorities, in PEM. */
@@ -23,7 +24,6 @@ export type ShownCertificate = {
   problem: string | undefined;
 };
 
-const connectMs = 15_000;
 // What a handshake says when there is no name to ask for: addresses are not allowed there.
 const namelessServer = "localhost";
 

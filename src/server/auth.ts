@@ -5,6 +5,7 @@
 import { timingSafeEqual } from "node:crypto";
 
 import { PogoError } from "#core/errors.ts";
+import { tokenUsedAgainMs } from "#core/limits.ts";
 import { checkRepositoryName } from "#core/name.ts";
 import { includesRole, roles, type Role } from "#core/role.ts";
 import { needOfCall, type Need } from "./access/needs.ts";
@@ -34,16 +35,11 @@ export type Caller = {
 /** The user who is there from the first start on. */
 const rootUserName = "root";
 
-/** A token that people choose must be as hard to guess as it is easy to type. */
-export const rootTokenLengthMin = 20;
-
 /**
  * The cause of a "not found" of a repository that is not there, or that the caller may not know
  * of. Both are noted: how long it takes tells no more than the answer does.
  */
 export const unknownRepository = Symbol("unknown repository");
-
-const touchAfterMs = 60_000;
 
 const logInHint = "pogo login URL, or set POGO_TOKEN";
 
@@ -62,7 +58,7 @@ export async function authenticate(sql: Sql, call: AskedCall): Promise<Caller | 
   const row = await findToken(sql, hash);
   // The index found it; that it is equal is said in a time that does not tell how much of it was.
   if (!row || !timingSafeEqual(row.hash, hash)) throw notValid(token);
-  if (row.lastUsedAt === null || Date.now() - row.lastUsedAt.getTime() > touchAfterMs) {
+  if (row.lastUsedAt === null || Date.now() - row.lastUsedAt.getTime() > tokenUsedAgainMs) {
     // Nobody waits for it, and a note that is not taken now is taken at the next call.
     touchToken(sql, row.tokenId).catch(() => {});
   }

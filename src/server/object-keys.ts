@@ -7,6 +7,7 @@
 import { createCipheriv, createDecipheriv, randomBytes } from "node:crypto";
 
 import { PogoError } from "#core/errors.ts";
+import { passphraseLengthMin } from "#core/limits.ts";
 import { passphraseKey } from "#core/passphrase.ts";
 import { transaction, type Sql } from "./db/connect.ts";
 import { lockObjectKeys, putObjectKey, type WrappedKey } from "./db/object-keys.ts";
@@ -18,7 +19,6 @@ const keyBytes = 32;
 const saltBytes = 16;
 const nonceBytes = 12;
 const tagBytes = 16;
-const passphraseLengthMin = 12;
 const cipherName = "aes-256-gcm";
 
 const formatHint = "one key a line, ID: BASE64 of 32 bytes (openssl rand -base64 32)";

@@ -5,6 +5,12 @@ import { join, resolve } from "node:path";
 import { isPogoError, PogoError } from "#core/errors.ts";
 import { isLoopback } from "#core/loopback.ts";
 import type { Hash } from "#core/hash.ts";
+import {
+  databaseCloseSeconds,
+  drainMs,
+  objectCacheBytesUnlessSaid,
+  rootTokenLengthMin,
+} from "#core/limits.ts";
 import { AuditServiceService } from "#gen/pogo/v1/audit.ts";
 import { AuthServiceService } from "#gen/pogo/v1/auth.ts";
 import { BookmarkServiceService } from "#gen/pogo/v1/bookmark.ts";
@@ -25,7 +31,7 @@ import { WorkloadServiceService } from "#gen/pogo/v1/workload.ts";
 import { listen, type Service } from "#rpc/listen.ts";
 import { readAddresses, type AddressReader } from "#rpc/forwarded.ts";
 import { handlers, type CallObserver, type Handlers } from "#rpc/serve.ts";
-import { ensureRoot, rootTokenLengthMin } from "./auth.ts";
+import { ensureRoot } from "./auth.ts";
 import { checkDatabaseUrl, connect, translateDatabaseError, type Sql } from "./db/connect.ts";
 import { migrate } from "./db/migrate.ts";
 import { noteDamaged } from "./db/objects.ts";
@@ -116,11 +122,6 @@ type Configuration = ServerOptions & {
   location: StoreLocation;
   addressOf: AddressReader;
 };
-
-// As long as a container runtime waits before it kills.
-const drainMs = 8000;
-const databaseCloseSeconds = 5;
-const cacheBytesUnlessSaid = 4 * 1024 ** 3;
 
 /** Starts a server. Nothing is created unless the whole configuration makes sense. */
 export async function startServer(options: ServerOptions): Promise<RunningServer> {
@@ -227,7 +228,12 @@ async function openDatabase(
 
 /** Opens the objects. What is found damaged is noted, so that who has it is asked for it again. */
 async function openObjects(configuration: Configuration, sql: Sql): Promise<OpenedStore> {
-  const { location, dataDirectory, cacheBytesMax = cacheBytesUnlessSaid, keys } = configuration;
+  const {
+    location,
+    dataDirectory,
+    cacheBytesMax = objectCacheBytesUnlessSaid,
+    keys,
+  } = configuration;
   const cache = {
     directory: join(resolve(dataDirectory), "object-cache"),
     bytesMax: cacheBytesMax,

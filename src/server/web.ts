@@ -1,13 +1,12 @@
 /** What the port answers to browsers and load balancers. */
 import type { IncomingMessage, RequestListener, ServerResponse } from "node:http";
 
+import { healthMs } from "#core/limits.ts";
 import { version } from "#core/version.ts";
 import { needOfRoute } from "./access/needs.ts";
 import type { Sql } from "./db/connect.ts";
 
 type Answer = { status: number; type: string; body: string };
-
-const healthMs = 2000;
 
 const page = `<!doctype html>
 <html lang="en">

@@ -4,7 +4,7 @@
  * that nobody else writes, so two that differ are merged by nobody.
  */
 
-import { conflictSidesMax } from "#core/conflict.ts";
+import { conflictSidesMax } from "#core/limits.ts";
 import { Refusal } from "./refusal.ts";
 
 /** Contents or a link's target as text; the empty one is the absence of a file. */

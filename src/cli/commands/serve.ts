@@ -3,6 +3,7 @@ import { homedir } from "node:os";
 import { join, resolve } from "node:path";
 
 import { PogoError } from "#core/errors.ts";
+import { dayMs } from "#core/limits.ts";
 import { readDirectoryOptions } from "#server/directory/options.ts";
 import { startServer } from "#server/server.ts";
 import { readSsoOptions } from "#server/sso/options.ts";
@@ -146,7 +147,7 @@ function defaultData(environment: Environment): string {
 
 function readDays(text: string): number {
   const days = /^\d{1,5}$/.test(text) ? Number(text) : 0;
-  if (days >= 1) return days * 24 * 60 * 60 * 1000;
+  if (days >= 1) return days * dayMs;
   throw new PogoError("usage", `${JSON.stringify(text)} is not a number of days, from 1`);
 }
 

@@ -3,14 +3,12 @@ import { lstatSync } from "node:fs";
 import { join } from "node:path";
 import { hasMarkers } from "#core/conflict-markers.ts";
 import { equalHashes } from "#core/hash.ts";
+import { markedFileBytesMax } from "#core/limits.ts";
 import { baseName, parentPath } from "#core/path.ts";
 import { statWords } from "#native/directory.ts";
 import type { Place } from "./place.ts";
 import { hashWorkingFile, readWorkingFile } from "./read.ts";
 import { equalStats, isSettled, statSize, type Stat } from "./stat.ts";
-
-// Who makes a conflict that large has written something else.
-const markedBytesMax = 16 * 1024 * 1024;
 
 /**
  * Tells whether the file at the path of a conflict is still the one with markers that was written
@@ -43,7 +41,7 @@ export function isMarkedConflict(
     visit.conflicted.push(path);
     return true;
   }
-  if (statSize(stat) > markedBytesMax) return false;
+  if (statSize(stat) > markedFileBytesMax) return false;
   if (hasMarkers(readWorkingFile(root, path).bytes, record.markerLength)) {
     visit.conflicted.push(path);
     visit.unfinished.push(path);

@@ -2,7 +2,7 @@
  * Puts files back as in the base. What is thrown away is moved to `.pogo/discarded/N/`, under the
  * paths it had, and recorded, so that it can be brought back.
  *
- * Kept are the newest `discardsKept` discards, none for longer than `keptDays`, but always the last
+ * Kept are the newest `discardsKept` discards, none longer than `discardDays`, but always the last
  * one; the others are removed when something is discarded.
  */
 import { mkdirSync, renameSync, rmSync } from "node:fs";
@@ -10,6 +10,7 @@ import { dirname, join } from "node:path";
 import { assert } from "#core/errors.ts";
 import type { FileEntry } from "#core/tree.ts";
 import { equalHashes } from "#core/hash.ts";
+import { dayMs, discardDays, discardsKept } from "#core/limits.ts";
 import type { State } from "../state.ts";
 import type { Workspace } from "../workspace.ts";
 import { applyStep, newApplied, removeEmptied, statOf } from "./apply.ts";
@@ -54,8 +55,6 @@ export type Replaced = Pick<Difference, "path" | "status" | "before"> & {
   after: Difference["after"] | FileEntry;
 };
 
-const discardsKept = 100;
-const keptDays = 30;
 const silent: CheckoutObserver = { add() {} };
 
 /**
@@ -192,7 +191,7 @@ function planDiscard({ root, state }: Workspace, differences: readonly Replaced[
 
 /** Forgets the discards that are too old, or too many. */
 export function forgetOld(workspace: Workspace): void {
-  const oldest = Date.now() - keptDays * 24 * 60 * 60 * 1000;
+  const oldest = Date.now() - discardDays * dayMs;
   const discards = listDiscards(workspace);
   for (const [index, { id, createdAt, directory }] of discards.entries()) {
     if (index === 0 || (index < discardsKept && createdAt >= oldest)) continue;

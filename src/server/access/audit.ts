@@ -1,15 +1,12 @@
 /** Notes for the audit log: what was done, with its doing; and what was refused. */
 import { isPogoError } from "#core/errors.ts";
+import { refusalRepeatedMs, refusalsRememberedMax } from "#core/limits.ts";
 import type { Json } from "#core/operation.ts";
 import type { Call } from "#rpc/serve.ts";
 import { unknownRepository, type AskedCall, type Caller } from "../auth.ts";
 import { appendAudit } from "../db/audit.ts";
 import { transaction, type Queries, type Sql } from "../db/connect.ts";
 import { callName } from "./needs.ts";
-
-// Whoever tries something again and again fills no disk with it.
-const repeatedMs = 60_000;
-const rememberedMax = 10_000;
 
 /** Notes what the caller does, at the end of the transaction that does it. */
 export async function audit(
@@ -68,8 +65,8 @@ export function openRefusals(sql: Sql) {
     const action = callName(method);
     const now = Date.now();
     const key = JSON.stringify([caller?.userId, address, action]);
-    if (now - (noted.get(key) ?? 0) < repeatedMs) return;
-    if (noted.size >= rememberedMax) noted.clear();
+    if (now - (noted.get(key) ?? 0) < refusalRepeatedMs) return;
+    if (noted.size >= refusalsRememberedMax) noted.clear();
     noted.set(key, now);
     const event = {
       userId: caller?.userId ?? null,

@@ -2,18 +2,19 @@
  * Makes guessing slow: whoever is refused again and again, without ever having said who it is,
  * waits for each answer. Nobody else does, so that nobody is locked out by somebody else.
  */
+import {
+  callersRememberedMax,
+  guessDelayMsMax,
+  guessDelayStepMs,
+  guessesForgottenMs,
+  guessesFree,
+} from "#core/limits.ts";
 
 export type Throttle = {
   /** How long the answer to a failure is to wait, in milliseconds. */
   delayMs(address: string, nowMs: number): number;
 };
 
-// A person who mistypes a token does so a few times.
-const freeCount = 10;
-const stepMs = 100;
-const delayMsMax = 2000;
-const forgottenMs = 60_000;
-const rememberedMax = 100_000;
 // Behind a proxy that is not trusted to say who calls, everybody does from there.
 const loopback = /^(127\.|::1$|unknown$)/;
 
@@ -24,11 +25,11 @@ export function openThrottle(): Throttle {
     delayMs(address, nowMs) {
       if (loopback.test(address)) return 0;
       const known = failures.get(address);
-      const isRecent = known !== undefined && nowMs - known.lastMs < forgottenMs;
+      const isRecent = known !== undefined && nowMs - known.lastMs < guessesForgottenMs;
       const count = (isRecent ? known.count : 0) + 1;
-      if (failures.size >= rememberedMax) failures.clear();
+      if (failures.size >= callersRememberedMax) failures.clear();
       failures.set(address, { count, lastMs: nowMs });
-      return Math.min(Math.max(0, count - freeCount) * stepMs, delayMsMax);
+      return Math.min(Math.max(0, count - guessesFree) * guessDelayStepMs, guessDelayMsMax);
     },
   };
 }

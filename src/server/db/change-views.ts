@@ -1,4 +1,5 @@
 /** What people see of changes, gathered in a few queries however many there are. */
+import { bookmarksToldMax, parentDescriptionLength } from "#core/limits.ts";
 import { uniquePrefix } from "#core/name.ts";
 import { numberArray, textArray, type Queries } from "./connect.ts";
 
@@ -30,10 +31,6 @@ export type ChangeView = {
 export type ParentView = { name: string; prefix: string; number: number; description: string };
 
 type Neighbours = { name: string; nameBefore: string | null; nameAfter: string | null };
-
-// A parent is told by the beginning of its description, so that a change fits in a message.
-const parentDescriptionLength = 200;
-const bookmarksMax = 100;
 
 /**
  * Reads what there is to say of versions, in the order asked. `lateral … limit 1` says in which
@@ -71,7 +68,7 @@ export async function readChangeViews(
       (select coalesce(json_agg(name), '[]') from (
         select name from bookmarks b
         where b.repository_id = ${repositoryId} and b.change_id = c.change_id
-        order by name limit ${bookmarksMax}) named) as bookmarks
+        order by name limit ${bookmarksToldMax}) named) as bookmarks
     from unnest(${numberArray(versionIds)}::bigint[]) with ordinality wanted (version_id, ordinal)
     cross join lateral (select * from versions
       where repository_id = ${repositoryId} and version_id = wanted.version_id limit 1) v

@@ -5,6 +5,7 @@
 import postgres from "postgres";
 
 import { isPogoError, PogoError } from "#core/errors.ts";
+import { databaseConnectionsMax, transactionAttemptsMax } from "#core/limits.ts";
 import { readDatabaseTls, tlsProblem } from "./database-tls.ts";
 import { plannerSettings } from "./planner.ts";
 
@@ -19,13 +20,10 @@ export type Queries = postgres.ISql<ParameterTypes>;
 /** How to reach a database: its URL, or what the driver needs for the embedded one. */
 export type DatabaseTarget = string | postgres.Options<Record<string, postgres.PostgresType>>;
 
-const connectionsMax = 10;
-const attemptsMax = 8;
-
 /** Opens a pool. It connects at the first query. */
 export function connect(target: DatabaseTarget): Sql {
   const settings = {
-    max: connectionsMax,
+    max: databaseConnectionsMax,
     connect_timeout: 10,
     // Arrays travel as text that we write, and come back as JSON: no catalog query per connection.
     fetch_types: false,
@@ -66,7 +64,7 @@ export async function transaction<T>(sql: Sql, body: (tx: Queries) => Promise<T>
     try {
       return (await sql.begin((tx) => body(tx))) as T;
     } catch (error) {
-      if (attempt === attemptsMax || !mayPassNextTime(error)) throw error;
+      if (attempt === transactionAttemptsMax || !mayPassNextTime(error)) throw error;
     }
   }
 }

@@ -1,11 +1,9 @@
 /** Which objects exist, and which repository holds which. Their bytes are the store's. */
 import { PogoError } from "#core/errors.ts";
 import { hashKey, type Hash } from "#core/hash.ts";
+import { putMsMax } from "#core/limits.ts";
 import { hashArray, numberArray, type Queries } from "./connect.ts";
 import { lockHoldings } from "./revive.ts";
-
-// Far less than objects that nobody holds stay in the store: db/collection.ts.
-const putMsMax = 20 * 60 * 1000;
 
 export type ObjectRow = {
   hash: Hash;

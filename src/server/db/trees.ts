@@ -1,14 +1,12 @@
 /** Directories of snapshots. */
 import { hashKey, type Hash } from "#core/hash.ts";
+import { treesReadBytes } from "#core/limits.ts";
 import { hashArray, numberArray, textArray, type Queries } from "./connect.ts";
 
 /** What stands in a tree and below it: see the table. */
 export type TreeSize = { fileCount: number; byteCount: number; conflicted: boolean };
 export type HeldTree = TreeSize & { isCondemned: boolean };
 export type TreeRow = { hash: Hash; data: Uint8Array } & TreeSize;
-
-// What one query may bring: a directory can be large, and it travels as text of twice its size.
-const answerBytesMax = 4 * 1024 * 1024;
 
 /** Those trees that the repository holds, by hash key; whether it is about to let go of them. */
 export async function findTrees(
@@ -40,7 +38,7 @@ export async function readTrees(
       from unnest(${hashArray(hashes)}::bytea[]) with ordinality wanted (hash, ordinal)
       join trees t on t.repository_id = ${repositoryId} and t.hash = wanted.hash
     ) running
-    where bytes_so_far - bytes < ${answerBytesMax}`;
+    where bytes_so_far - bytes < ${treesReadBytes}`;
   return new Map(rows.map(({ hash, data }) => [hashKey(hash), data]));
 }
 

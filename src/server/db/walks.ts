@@ -1,17 +1,16 @@
 /** Walks over all that a repository holds, and the marks that they leave: see the tables. */
 import type { Hash } from "#core/hash.ts";
+import { walkSilentMinutes } from "#core/limits.ts";
 import { hashArray, transaction, type Queries, type Sql } from "./connect.ts";
 
 /** A walk under way. Everything is as it was at `startedAt` or newer. */
 export type Walk = { walkId: number; repositoryId: number; startedAt: Date };
 
-const silentMinutes = 15;
-
 /** Begins a walk; nothing when another server walks over the repository at the moment. */
 export async function beginWalk(sql: Sql, repositoryId: number): Promise<Walk | undefined> {
   return await transaction(sql, async (tx) => {
     const dead = await tx<{ walkId: number }[]>`
-      delete from walks where heard_at < now() - make_interval(mins => ${silentMinutes})
+      delete from walks where heard_at < now() - make_interval(mins => ${walkSilentMinutes})
       returning walk_id`;
     for (const { walkId } of dead) await tx`delete from walk_marks where walk_id = ${walkId}`;
     const [walk] = await tx<Walk[]>`

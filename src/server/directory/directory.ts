@@ -4,6 +4,7 @@ import { rootCertificates } from "node:tls";
 import { AndFilter, Client, EqualityFilter, FilterParser, OrFilter, type Entry } from "ldapts";
 
 import { PogoError } from "#core/errors.ts";
+import { directoryMs } from "#core/limits.ts";
 import type { DirectoryOptions } from "./options.ts";
 
 /** Somebody in the directory, and the groups of this server that this puts the person in. */
@@ -17,7 +18,6 @@ export type Directory = {
   options: DirectoryOptions;
 };
 
-const timeoutMs = 10_000;
 const namesPerSearch = 100;
 
 /** Opens a directory. It is spoken to when it is asked. */
@@ -109,7 +109,7 @@ async function connect({ url, startTls, roots }: DirectoryOptions): Promise<Clie
   const ca = [...rootCertificates, ...(roots === undefined ? [] : [roots])].join("\n");
   const { protocol, hostname } = new URL(url);
   const tlsOptions = { ca, host: hostname.replace(/^\[(.*)\]$/, "$1"), rejectUnauthorized: true };
-  const timeouts = { timeout: timeoutMs, connectTimeout: timeoutMs };
+  const timeouts = { timeout: directoryMs, connectTimeout: directoryMs };
   const isSecure = protocol === "ldaps:";
   const client = new Client({ url, ...timeouts, ...(isSecure && { tlsOptions }) });
   try {

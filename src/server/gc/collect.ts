@@ -5,6 +5,7 @@
  * time, and several servers may collect at once: each repository is left to one of them.
  */
 import type { Hash } from "#core/hash.ts";
+import { dayMs } from "#core/limits.ts";
 import {
   condemn,
   countUnmarked,
@@ -52,8 +53,6 @@ export type Collected = {
   /** What was found in the store and nobody knew of. */
   strays: number;
 };
-
-const dayMs = 24 * 60 * 60 * 1000;
 
 export const collectDefaults: CollectOptions = {
   dryRun: false,

@@ -1,12 +1,12 @@
 /** What is done every day, by whichever of the servers gets to it. */
 import { PogoError } from "#core/errors.ts";
+import { dayMs } from "#core/limits.ts";
 import type { Sql } from "../db/connect.ts";
 import { claimUpkeep } from "../db/upkeep.ts";
 import type { ObjectStore } from "../store/store.ts";
 import { collect, collectOptions } from "./collect.ts";
 import { verifyObjects } from "./verify.ts";
 
-const dayMs = 24 * 60 * 60 * 1000;
 const lookMs = 60 * 60 * 1000;
 // A server that is only tried out is gone before.
 const firstLookUnlessSaidMs = 5 * 60 * 1000;

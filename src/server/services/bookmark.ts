@@ -1,5 +1,5 @@
 import { PogoError } from "#core/errors.ts";
-import { pageMax } from "#core/limits.ts";
+import { answerBytes, pageMax } from "#core/limits.ts";
 import { checkBookmarkName } from "#core/name.ts";
 import {
   Bookmark,
@@ -25,9 +25,6 @@ import type { CallHandlers, Parts } from "./calls.ts";
 import { readChangeMessage, readChangeMessages } from "./change-message.ts";
 import { checkRequestId, checkText, recallOperation } from "./requests.ts";
 import { resolveChange } from "./revision.ts";
-
-// Half a message: the next bookmark always fits too.
-const answerBytes = 512 * 1024;
 
 /** Makes the service. */
 export function bookmarkService(parts: Parts, { unary }: CallHandlers): BookmarkServiceServer {

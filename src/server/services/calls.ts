@@ -1,4 +1,5 @@
 import { isPogoError } from "#core/errors.ts";
+import { tokenCheckedAgainMs } from "#core/limits.ts";
 import type { Call, Handlers } from "#rpc/serve.ts";
 import { openRefusals } from "../access/audit.ts";
 import { openThrottle } from "../access/throttle.ts";
@@ -9,8 +10,6 @@ import { isRequestDone } from "../db/operations.ts";
 import type { Sso } from "../sso/sso.ts";
 import type { WorkloadIssuers } from "../sso/workload.ts";
 import type { ObjectStore } from "../store/store.ts";
-
-const checkedAgainMs = 5000;
 
 /** What every service works with. */
 export type Parts = {
@@ -39,7 +38,7 @@ export function authenticated({ sql }: Parts, handlers: Handlers) {
     async function* whileValid<Message>(messages: AsyncIterable<Message>) {
       let checkedMs = performance.now();
       for await (const message of messages) {
-        if (caller && performance.now() - checkedMs > checkedAgainMs) {
+        if (caller && performance.now() - checkedMs > tokenCheckedAgainMs) {
           await authenticate(sql, call);
           checkedMs = performance.now();
         }

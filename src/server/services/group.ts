@@ -1,5 +1,5 @@
 import { PogoError } from "#core/errors.ts";
-import { pageMax } from "#core/limits.ts";
+import { answerBytes, pageMax } from "#core/limits.ts";
 import { checkGroupName } from "#core/name.ts";
 import {
   Group,
@@ -30,9 +30,6 @@ import {
 import type { CallHandlers, Parts } from "./calls.ts";
 import { checkText } from "./requests.ts";
 import { findPerson } from "./user.ts";
-
-// Half a message: the next group always fits too.
-const answerBytes = 512 * 1024;
 
 /** Makes the service. */
 export function groupService(parts: Parts, { unary }: CallHandlers): GroupServiceServer {

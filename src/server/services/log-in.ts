@@ -1,6 +1,6 @@
 /** Logging in with a password that the organisation's directory knows. */
 import { PogoError } from "#core/errors.ts";
-import { passwordBytesMax } from "#core/limits.ts";
+import { dayMs, passwordBytesMax } from "#core/limits.ts";
 import { checkTokenName, checkUserName } from "#core/name.ts";
 import type { LogInRequest, LogInResponse } from "#gen/pogo/v1/user.ts";
 import type { Call } from "#rpc/serve.ts";
@@ -8,8 +8,6 @@ import { transaction } from "../db/connect.ts";
 import { ensureDirectoryUser, setGroups } from "../db/directory.ts";
 import type { Parts } from "./calls.ts";
 import { issueToken } from "./issue-token.ts";
-
-const dayMs = 24 * 60 * 60 * 1000;
 
 /** Turns a name and a password into a token. */
 export async function logIn(

@@ -1,5 +1,5 @@
 import { PogoError } from "#core/errors.ts";
-import { parentsMax } from "#core/limits.ts";
+import { mutationAttemptsMax, parentsMax } from "#core/limits.ts";
 import { isChangeName } from "#core/name.ts";
 import type {
   MergeChangesRequest,
@@ -29,7 +29,6 @@ type Target = { repositoryId: number; caller: Caller; request: MergeChangesReque
 type Answer = { versionId: number; conflicts: string[] };
 
 const kind = "merge-changes";
-const attemptsMax = 10;
 
 /** Makes the service. */
 export function mergeService(parts: Parts, { unary }: CallHandlers): MergeServiceServer {
@@ -55,7 +54,7 @@ export async function mergeChanges(
   const { repository, caller: user } = await requireWrite(sql, caller, request.repository);
   const { repositoryId } = repository;
   const target: Target = { repositoryId, caller: user, request };
-  for (let attempt = 1; attempt <= attemptsMax; attempt++) {
+  for (let attempt = 1; attempt <= mutationAttemptsMax; attempt++) {
     const recalled = await recallMerge(sql, target);
     if (recalled) return await respond(sql, target, recalled);
     await refuseTaken(sql, repositoryId, request.change);

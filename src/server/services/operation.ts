@@ -8,6 +8,7 @@ import type {
 } from "#gen/pogo/v1/operation.ts";
 import { Operation } from "#gen/pogo/v1/operation.ts";
 import { PogoError } from "#core/errors.ts";
+import { operationAnswerBytes } from "#core/limits.ts";
 import { requireRead, type Caller } from "../auth.ts";
 import { listOperations as listInDatabase, listReversals, readHead } from "../db/operation-log.ts";
 import type { CallHandlers, Parts } from "./calls.ts";
@@ -16,8 +17,6 @@ import { restoreOperation } from "./undo/operation-restore.ts";
 import { redoOperation, undoOperation } from "./undo/undo.ts";
 
 const pageCount = 200;
-// A quarter of a message: the next piece of an operation always fits too.
-const answerBytes = 256 * 1024;
 
 /** Makes the service. */
 export function operationService(parts: Parts, handlers: CallHandlers): OperationServiceServer {
@@ -64,7 +63,7 @@ async function* listOperations(
       for (const piece of operationMessages(row, undone.get(row.number))) {
         operations.push(piece);
         bytes += Operation.encode(piece).finish().length;
-        if (bytes < answerBytes) continue;
+        if (bytes < operationAnswerBytes) continue;
         yield message();
         operations = [];
         bytes = 0;

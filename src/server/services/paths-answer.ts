@@ -1,5 +1,4 @@
-// Half a message: the change fits too.
-const answerBytes = 512 * 1024;
+import { answerBytes } from "#core/limits.ts";
 
 /** As many paths as fit in an answer. */
 export function fittingPaths(paths: readonly string[]): string[] {

@@ -1,5 +1,6 @@
 import { PogoError } from "#core/errors.ts";
 import { equalHashes, hashKey, toHex, type Hash } from "#core/hash.ts";
+import { readAheadBytes, readAheadCount } from "#core/limits.ts";
 import { decodeTree } from "#core/tree.ts";
 import type {
   GetObjectsRequest,
@@ -17,9 +18,6 @@ import type { CallHandlers, Parts } from "./calls.ts";
 import { checkHash, checkHashes } from "./requests.ts";
 import { treeReader, type TreeReader } from "./tree-walk.ts";
 
-// Objects that are read before their turn: enough to hide the disk, little enough to hold.
-const readAheadBytes = 8 * 1024 * 1024;
-const readAheadCount = 32;
 const pairsPerRead = 128;
 
 /** Makes the service. */

@@ -1,5 +1,5 @@
 import { PogoError } from "#core/errors.ts";
-import { pageMax } from "#core/limits.ts";
+import { answerBytes, pageMax, pathsPerRequestMax } from "#core/limits.ts";
 import { checkPath } from "#core/path.ts";
 import { encodeTree } from "#core/tree.ts";
 import { Change } from "#gen/pogo/v1/common.ts";
@@ -26,9 +26,6 @@ import { findEntry } from "./tree-lookup.ts";
 import { treeReader } from "./tree-walk.ts";
 
 const defaultLimit = 20;
-const pathsMax = 1000;
-// Half a message: the next change always fits too.
-const answerBytes = 512 * 1024;
 
 /** Makes the service. */
 export function queryService(parts: Parts, handlers: CallHandlers): QueryServiceServer {
@@ -63,8 +60,8 @@ export async function* listChanges(
   caller: Caller | undefined,
 ): AsyncGenerator<ListChangesResponse> {
   const { repositoryId } = await requireRead(sql, caller, request.repository);
-  if (request.paths.length > pathsMax) {
-    throw new PogoError("usage", `${request.paths.length} paths: ${pathsMax} may be`);
+  if (request.paths.length > pathsPerRequestMax) {
+    throw new PogoError("usage", `${request.paths.length} paths: ${pathsPerRequestMax} may be`);
   }
   request.paths.forEach(checkPath);
   const limit = request.limit || defaultLimit;

@@ -1,4 +1,5 @@
 import { PogoError } from "#core/errors.ts";
+import { candidatesMax } from "#core/limits.ts";
 import { isChangeName, isChangePrefix } from "#core/name.ts";
 import { parseRevision, workingCopyBase, type RevisionStep } from "#core/revision.ts";
 import { findBookmark } from "../db/bookmarks.ts";
@@ -9,9 +10,6 @@ import { checkText } from "./requests.ts";
 
 /** What a revision names: a version of a change, mostly the one that the change is at. */
 export type ResolvedRevision = { change: ChangeRow; versionId: number };
-
-// More would not fit in a line that anybody reads.
-const candidatesMax = 10;
 
 /** Finds what a revision names; the empty one names where a new clone starts. */
 export async function resolveRevision(

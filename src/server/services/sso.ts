@@ -1,6 +1,6 @@
 /** Logging in by what a provider of identities says. */
 import { PogoError } from "#core/errors.ts";
-import { ssoLoginsMax } from "#core/limits.ts";
+import { dayMs, ssoLoginMsMax, ssoLoginsMax } from "#core/limits.ts";
 import { checkTokenName, checkUserName } from "#core/name.ts";
 import type { FinishSsoRequest, FinishSsoResponse, StartSsoResponse } from "#gen/pogo/v1/user.ts";
 import type { Call } from "#rpc/serve.ts";
@@ -12,15 +12,12 @@ import type { Sso, SsoPerson } from "../sso/sso.ts";
 import type { Parts } from "./calls.ts";
 import { issueToken } from "./issue-token.ts";
 
-const dayMs = 24 * 60 * 60 * 1000;
-const expiresMsMax = 30 * 60 * 1000;
-
 /** Begins a login: the user is told where to confirm which code. */
 export async function startSso({ sql, sso }: Parts): Promise<StartSsoResponse> {
   const { start } = requireSso(sso);
   const { deviceCode, expiresInSeconds, ...told } = await start();
   const handle = newTokenText();
-  const expiresAt = new Date(Date.now() + Math.min(expiresInSeconds * 1000, expiresMsMax));
+  const expiresAt = new Date(Date.now() + Math.min(expiresInSeconds * 1000, ssoLoginMsMax));
   const login = { hash: hashSecret(handle), deviceCode, expiresAt, most: ssoLoginsMax };
   if (!(await transaction(sql, (tx) => insertSsoLogin(tx, login)))) {
     throw new PogoError("unavailable", "too many logins wait to be confirmed", {

@@ -1,10 +1,8 @@
 /** Tokens as they are asked for and told of. */
 import { PogoError } from "#core/errors.ts";
+import { expiresAtMax } from "#core/limits.ts";
 import type { Token } from "#gen/pogo/v1/auth.ts";
 import type { TokenRow } from "../db/tokens.ts";
-
-// Later years have more than four digits, which PostgreSQL does not read.
-const expiresAtMax = Date.UTC(10_000, 0) - 1;
 
 /** Tells of a token, without its text. */
 export function tokenMessage(row: TokenRow): Token {

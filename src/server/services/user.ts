@@ -1,5 +1,5 @@
 import { PogoError } from "#core/errors.ts";
-import { inviteMsMax, pageMax } from "#core/limits.ts";
+import { dayMs, inviteMsMax, pageMax } from "#core/limits.ts";
 import { checkTokenName, checkUserName } from "#core/name.ts";
 import type {
   CreateInviteRequest,
@@ -123,7 +123,7 @@ export async function createInvite(
   checkUserName(request.user);
   const now = Date.now();
   if (!(request.expiresAt > now && request.expiresAt <= now + inviteMsMax)) {
-    const days = inviteMsMax / (24 * 60 * 60 * 1000);
+    const days = inviteMsMax / dayMs;
     throw new PogoError("usage", `an invite is good for some time, and ${days} days at most`);
   }
   const expiresAt = new Date(request.expiresAt);

@@ -1,6 +1,6 @@
 import { matchesPattern } from "#core/bookmark-pattern.ts";
 import { PogoError } from "#core/errors.ts";
-import { trustsMax, trustTextBytesMax } from "#core/limits.ts";
+import { trustsMax, trustTextBytesMax, workloadTokenMs } from "#core/limits.ts";
 import { checkUserName } from "#core/name.ts";
 import type {
   ExchangeTokenRequest,
@@ -35,9 +35,6 @@ import type { CallHandlers, Parts } from "./calls.ts";
 import { actorOf } from "./deploy-token.ts";
 import { checkText } from "./requests.ts";
 import { tokenExists } from "./token-message.ts";
-
-// As long as a build takes that nobody gives up on.
-const tokenMs = 60 * 60 * 1000;
 
 /** Makes the service. */
 export function workloadService(parts: Parts, { unary }: CallHandlers): WorkloadServiceServer {
@@ -131,7 +128,7 @@ export async function exchangeToken(
   if (!issuers) throw notTrusted();
   const claims = await issuers.verify(request.token);
   const secret = newTokenText();
-  const expiresAt = new Date(Date.now() + tokenMs);
+  const expiresAt = new Date(Date.now() + workloadTokenMs);
   return await transaction(sql, async (tx) => {
     const repository = await findRepository(tx, request.repository, undefined);
     const trusts = repository ? await listInDatabase(tx, repository.repositoryId) : [];

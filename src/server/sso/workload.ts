@@ -3,6 +3,12 @@ import { createRemoteJWKSet, decodeJwt, errors, jwtVerify } from "jose";
 
 import { PogoError } from "#core/errors.ts";
 import { isLoopback } from "#core/loopback.ts";
+import {
+  clockToleranceSeconds,
+  discoveryBytesMax,
+  discoveryMs,
+  workloadAgeSecondsMax,
+} from "#core/limits.ts";
 
 /** What a token that is right says. */
 export type WorkloadClaims = { issuer: string; audiences: string[]; subject: string };
@@ -15,12 +21,8 @@ export type WorkloadIssuers = {
 
 type Keys = ReturnType<typeof createRemoteJWKSet>;
 
-const discoveryMs = 10_000;
-const discoveryBytesMax = 256 * 1024;
 // Signatures that only the issuer can make: a shared secret is none.
 const algorithms = ["RS256", "RS384", "RS512", "PS256", "ES256", "ES384", "ES512", "EdDSA"];
-const clockTolerance = 30;
-const ageSecondsMax = 3600;
 
 /** Opens the issuers that a server believes. */
 export function openIssuers(issuers: readonly string[]): WorkloadIssuers {
@@ -43,7 +45,12 @@ export function openIssuers(issuers: readonly string[]): WorkloadIssuers {
     async verify(token) {
       const issuer = issuerOf(token);
       if (!issuers.includes(issuer)) throw refused("its issuer is not believed here");
-      const settings = { issuer, algorithms, clockTolerance, maxTokenAge: ageSecondsMax };
+      const settings = {
+        issuer,
+        algorithms,
+        clockToleranceSeconds,
+        maxTokenAge: workloadAgeSecondsMax,
+      };
       const requiredClaims = ["exp", "iat", "sub", "aud"];
       try {
         const keys = await keysOf(issuer);

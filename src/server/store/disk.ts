@@ -15,6 +15,7 @@ import { mkdirSync, renameSync, rmSync, statSync } from "node:fs";
 import { open, readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { toHex, type Hash } from "#core/hash.ts";
+import { abandonedMs } from "#core/limits.ts";
 import { encodedBytesMax } from "#core/object.ts";
 import { readWholeFile, writeNewFile } from "#native/files.ts";
 import { syncFileSystem } from "#native/sync.ts";
@@ -28,7 +29,6 @@ import {
 } from "./store.ts";
 
 const incomingName = "incoming";
-const abandonedMs = 24 * 60 * 60 * 1000;
 // A put of more files than this flushes the file system, which also flushes what others wrote.
 const syncEachMax = 16;
 const syncConcurrency = 8;

@@ -7,6 +7,7 @@
 import { S3Client } from "bun";
 
 import { toHex, type Hash } from "#core/hash.ts";
+import { bucketAttemptsMax, bucketRequestMs, bucketRetryMsMax } from "#core/limits.ts";
 import { encodedBytesMax } from "#core/object.ts";
 import { inLanes } from "./lanes.ts";
 import type { S3Location } from "./location.ts";
@@ -23,11 +24,7 @@ const putLanesMax = 16;
 const partBytes = 8 * 1024 * 1024;
 const partLanesMax = 4;
 // Together about ten seconds, which is longer than a service takes to let another node answer.
-const attemptsMax = 6;
 const firstRetryMs = 200;
-const retryMsMax = 5000;
-// The longest that one request may take: a part on a slow line, or a service that went silent.
-const requestMs = 60_000;
 
 /** Opens the store in a bucket, after a look at it: what is wrong is said now. */
 export async function openS3Store(
@@ -159,14 +156,14 @@ class S3Store implements ObjectStore {
   async #request<T>(verb: string, send: () => Promise<T>): Promise<T> {
     for (let attempt = 1; ; attempt++) {
       try {
-        return await withinTime(requestMs, send());
+        return await withinTime(bucketRequestMs, send());
       } catch (error) {
         if (isNoSuchKey(error)) throw error;
-        if (attempt === attemptsMax || !isTransient(error)) {
+        if (attempt === bucketAttemptsMax || !isTransient(error)) {
           throw s3Error(error, verb, this.#location);
         }
       }
-      const ms = Math.min(this.#retryMs * 2 ** (attempt - 1), retryMsMax);
+      const ms = Math.min(this.#retryMs * 2 ** (attempt - 1), bucketRetryMsMax);
       // Those who failed together do not come back together.
       await new Promise((resolve) => setTimeout(resolve, ms * (0.5 + Math.random() / 2)));
     }

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { createSecureContext } from "node:tls";
 
 import { PogoError } from "#core/errors.ts";
+import { certificateWatchMs } from "#core/limits.ts";
 import type { ServerIdentity } from "#rpc/listen.ts";
 import { derOf, fingerprintOf } from "#rpc/trust.ts";
 import { selfSign } from "./self-signed.ts";
@@ -20,8 +21,6 @@ export type TlsSource = {
   watch(replace: (identity: ServerIdentity) => void, periodMs?: number): Disposable;
 };
 
-const watchMsDefault = 5000;
-
 /** Opens what the options say. A certificate that the server made before is taken again. */
 export async function openTls(
   options: TlsOptions,
@@ -34,7 +33,7 @@ export async function openTls(
     identity,
     fingerprint: fingerprintOf(derOf(identity.cert)),
     isSelfSigned,
-    watch(replace, periodMs = watchMsDefault) {
+    watch(replace, periodMs = certificateWatchMs) {
       let known = stampOf(files);
       // Certificates are replaced by renaming, by links and in place: looking finds all of it.
       const timer = setInterval(() => {

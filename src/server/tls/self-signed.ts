@@ -2,11 +2,9 @@
  * A certificate that nobody vouches for, for a server's first hour: its clients compare its
  * fingerprint. X.509 is written here as DER, as far as one certificate needs it.
  */
+import { dayMs, selfSignedMs } from "#core/limits.ts";
 import { pemOf } from "#rpc/trust.ts";
 import type { ServerIdentity } from "#rpc/listen.ts";
-
-const yearMs = 365 * 24 * 60 * 60 * 1000;
-const validMs = 10 * yearMs;
 
 const oids = {
   commonName: [0x55, 0x04, 0x03],
@@ -42,7 +40,7 @@ function toBeSigned(host: string, publicKey: Uint8Array): Uint8Array<ArrayBuffer
     tagged(0x02, serial),
     algorithm(),
     name,
-    sequence(time(now - yearMs / 365), time(now + validMs)),
+    sequence(time(now - dayMs), time(now + selfSignedMs)),
     name,
     publicKey,
     tagged(0xa3, sequence(alternativeNames(host), constraints())),

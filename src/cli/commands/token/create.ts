@@ -1,4 +1,5 @@
 import { PogoError } from "#core/errors.ts";
+import { dayMs, tokenDaysMax } from "#core/limits.ts";
 import { checkScope, type Scope } from "#core/role.ts";
 import { AuthServiceService as Auth, type CreateTokenResponse } from "#gen/pogo/v1/auth.ts";
 import { MemberServiceService as Members } from "#gen/pogo/v1/member.ts";
@@ -7,9 +8,6 @@ import { wholeNumber } from "../../arguments.ts";
 import { command } from "../../command.ts";
 import { connectToServer, serverArgs } from "../../server-choice.ts";
 import { dayText, limitText, tokenJson } from "../../token-view.ts";
-
-const dayMs = 24 * 60 * 60 * 1000;
-const daysMax = 3650;
 
 export const tokenCreate = command({
   meta: {
@@ -45,7 +43,7 @@ export const tokenCreate = command({
     if (deploy !== undefined && (repository !== undefined || user !== undefined)) {
       throw new PogoError("usage", "a deploy token has no user and no other repository");
     }
-    const days = args.days === undefined ? 0 : wholeNumber(args.days, "--days", 1, daysMax);
+    const days = args.days === undefined ? 0 : wholeNumber(args.days, "--days", 1, tokenDaysMax);
     const scope = checkScope(args.scope ?? (deploy === undefined ? "admin" : "read"));
     const wanted: Wanted = {
       name,

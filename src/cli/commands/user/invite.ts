@@ -1,12 +1,12 @@
+import { dayMs, inviteMsMax } from "#core/limits.ts";
 import { UserServiceService as Users } from "#gen/pogo/v1/user.ts";
 import { wholeNumber } from "../../arguments.ts";
 import { command } from "../../command.ts";
 import { connectToServer, serverArgs } from "../../server-choice.ts";
 import { dayText } from "../../token-view.ts";
 
-const dayMs = 24 * 60 * 60 * 1000;
 const daysDefault = 7;
-const daysMax = 30;
+const daysMax = inviteMsMax / dayMs;
 
 export const userInvite = command({
   meta: {

@@ -4,6 +4,7 @@
  * made from it: the cost is in versions, not in paths, and nothing older than the oldest base is
  * looked at but what was read along.
  */
+import { graphRepositoriesMax, graphVersionsMax } from "#core/limits.ts";
 import { readOrigins, readOriginsBelow } from "../../db/ancestry.ts";
 import type { Queries } from "../../db/connect.ts";
 
@@ -20,9 +21,6 @@ const belowBase = 4;
 
 /** By pool of connections and repository. */
 const graphs = new WeakMap<Queries, Map<number, Map<number, number[]>>>();
-// A version takes some hundred bytes.
-const knownMax = 200_000;
-const repositoriesMax = 16;
 
 const nearCount = 64;
 // Farther down whole ranges are read: most versions of a range are of some use.
@@ -97,12 +95,12 @@ function knownOrigins(sql: Queries, repositoryId: number): Map<number, number[]>
   let repositories = graphs.get(sql);
   if (!repositories) graphs.set(sql, (repositories = new Map()));
   let known = repositories.get(repositoryId);
-  if (!known || known.size > knownMax) known = new Map();
+  if (!known || known.size > graphVersionsMax) known = new Map();
   // The one that was asked for last stands last.
   repositories.delete(repositoryId);
   repositories.set(repositoryId, known);
   const [oldest] = repositories.keys();
-  if (repositories.size > repositoriesMax) repositories.delete(oldest!);
+  if (repositories.size > graphRepositoriesMax) repositories.delete(oldest!);
   return known;
 }
 

@@ -1,7 +1,7 @@
 import { splitChunks } from "#core/chunk.ts";
 import { PogoError } from "#core/errors.ts";
 import { hashKey, sha256, toHex, type Hash } from "#core/hash.ts";
-import { mergeTextBytesMax, objectBytesMax } from "#core/limits.ts";
+import { mergeTextBytesMax, objectBytesMax, putGroupBytes } from "#core/limits.ts";
 import type { MergeStore } from "#core/merge.ts";
 import {
   decodeChunkList,
@@ -18,9 +18,6 @@ import type { Parts } from "../calls.ts";
 import { treeReader } from "../tree-walk.ts";
 
 type Pending = { hash: Hash; encoded: Uint8Array; row: ObjectRow };
-
-// What was merged is made durable in groups of this size: a few files at a time are in memory.
-const groupBytes = 32 * 1024 * 1024;
 
 /** What a merge reads and writes, next to the data. `flush` makes what it wrote durable. */
 export function openMergeStore(
@@ -75,7 +72,7 @@ export function openMergeStore(
       }
       add(hash, encodeChunkList(chunks), bytes.length, chunks);
     }
-    if (pendingBytes >= groupBytes) await flush();
+    if (pendingBytes >= putGroupBytes) await flush();
     return { hash, size: bytes.length };
   }
 

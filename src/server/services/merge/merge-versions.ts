@@ -4,6 +4,7 @@
  */
 import { mergeVersions } from "#core/merge.ts";
 import { hashKey, type Hash } from "#core/hash.ts";
+import { conflictsToldMax } from "#core/limits.ts";
 import { compareNames, decodeTree, emptyTreeHash } from "#core/tree.ts";
 import type { Caller } from "../../auth.ts";
 import {
@@ -35,9 +36,6 @@ export type Merged = {
   /** What differs from the first parent. */
   files: FileChange[];
 };
-
-// More are neither sent nor recorded: nobody reads them.
-const conflictsMax = 1000;
 
 /** Merges the files of versions and stores what is new; nothing names it yet. */
 export async function mergeParents(
@@ -91,7 +89,7 @@ export async function mergeParents(
   return {
     parents,
     tree: root,
-    conflicts: conflicts.slice(0, conflictsMax),
+    conflicts: conflicts.slice(0, conflictsToldMax),
     isConflicted: isOpen,
     files,
   };

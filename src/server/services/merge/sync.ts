@@ -6,6 +6,7 @@
  */
 import { PogoError } from "#core/errors.ts";
 import { equalHashes } from "#core/hash.ts";
+import { conflictsToldMax, syncAttemptsMax } from "#core/limits.ts";
 import { checkBookmarkName, isChangeName } from "#core/name.ts";
 import { compareNames } from "#core/tree.ts";
 import {
@@ -61,8 +62,6 @@ type Joined = {
 };
 
 const kind = "sync-bookmark";
-const attemptsMax = 100;
-const conflictsMax = 1000;
 
 /** Makes an empty queue. */
 export function bookmarkQueue(): BookmarkQueue {
@@ -111,7 +110,7 @@ export async function syncBookmark(
 async function sync(parts: Parts, target: Target): Promise<Answer> {
   const { sql } = parts;
   const { request } = target;
-  for (let attempt = 1; attempt <= attemptsMax; attempt++) {
+  for (let attempt = 1; attempt <= syncAttemptsMax; attempt++) {
     const deciding = decide(sql, target);
     // What was done already is the answer, whatever can be decided now.
     deciding.catch(() => {});
@@ -254,7 +253,7 @@ function answerOf({ outcome }: Decision, joined: Joined | undefined, versionId: 
   return {
     outcome: isOpen ? SyncOutcome.SYNC_OUTCOME_CONFLICTED : done,
     versionId,
-    conflicts: conflicts.slice(0, conflictsMax),
+    conflicts: conflicts.slice(0, conflictsToldMax),
     rebased: rebased?.versions.length ?? 0,
   };
 }

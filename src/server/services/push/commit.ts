@@ -5,6 +5,7 @@
  */
 import { PogoError } from "#core/errors.ts";
 import { equalHashes, hashKey, toHex, type Hash } from "#core/hash.ts";
+import { mutationAttemptsMax } from "#core/limits.ts";
 import { compareNames, emptyTreeHash } from "#core/tree.ts";
 import { CommitOutcome, type CommitRequest, type CommitResponse } from "#gen/pogo/v1/push.ts";
 import { requireWrite, type Caller } from "../../auth.ts";
@@ -31,8 +32,6 @@ import { diffTrees, treeReader } from "../tree-walk.ts";
 type Answer = { outcome: CommitOutcome; versionId: number };
 type NewVersionDecision = Extract<Decision, { kind: "write" }>;
 
-// Everybody who is faster makes a version, so somebody always gets on.
-const attemptsMax = 10;
 // A larger difference is walked again while it is written, instead of being kept.
 const keptFilesMax = 100_000;
 
@@ -47,7 +46,7 @@ export async function commit(
   const { repository, caller: user } = await requireWrite(sql, caller, request.repository);
   const target: Target = { repositoryId: repository.repositoryId, caller: user, request };
   await requireTree(sql, target.repositoryId, request.tree);
-  for (let attempt = 1; attempt <= attemptsMax; attempt++) {
+  for (let attempt = 1; attempt <= mutationAttemptsMax; attempt++) {
     const recalled = await recallCommit(sql, target);
     if (recalled) return await respond(sql, target, recalled);
     const decision = await decide(sql, target);

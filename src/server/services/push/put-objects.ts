@@ -1,4 +1,5 @@
 import { hashKey, type Hash } from "#core/hash.ts";
+import { putGroupBytes, putGroupCount } from "#core/limits.ts";
 import { decodeChunkList, decodeObject, encodedBytesMax, inspectObject } from "#core/object.ts";
 import type { PutObjectsRequest, PutObjectsResponse } from "#gen/pogo/v1/push.ts";
 import { fromParts, type Blob } from "#rpc/blobs.ts";
@@ -10,10 +11,6 @@ import { chooseChunkList, verifyChunkList } from "./chunk-lists.ts";
 import { openRequests } from "../requests.ts";
 
 type Received = { hash: Hash; encoded: Uint8Array; row: ObjectRow };
-
-// One group is made durable while the next is received: at most two are in memory.
-const groupBytes = 32 * 1024 * 1024;
-const groupCount = 4096;
 
 /** Stores what arrives, each object checked, in groups: bytes first, then the rows. */
 export async function putObjects(
@@ -81,7 +78,7 @@ function openIntake({ sql, store }: Parts, repositoryId: number) {
     }
     group.set(hashKey(hash), { hash, encoded, row });
     gatheredBytes += encoded.length;
-    if (gatheredBytes >= groupBytes || group.size >= groupCount) await flush();
+    if (gatheredBytes >= putGroupBytes || group.size >= putGroupCount) await flush();
   }
 
   return { stored, take, finish };

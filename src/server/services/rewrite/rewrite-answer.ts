@@ -1,5 +1,5 @@
 /** What is said of a rewriting: the same however often it is asked for. */
-import { pageMax } from "#core/limits.ts";
+import { operationAnswerBytes, pageMax } from "#core/limits.ts";
 import type { ChangeEffect, Effects } from "#core/operation.ts";
 import { Change } from "#gen/pogo/v1/common.ts";
 import type { Rewriting } from "#gen/pogo/v1/history.ts";
@@ -7,9 +7,6 @@ import type { Caller } from "../../auth.ts";
 import type { Sql } from "../../db/connect.ts";
 import { findNamedVersions } from "../../db/descendants.ts";
 import { readChangeMessages } from "../change-message.ts";
-
-// What does not fit in a message can be listed.
-const answerBytes = 256 * 1024;
 
 /** Tells of all that an operation moved, as the caller sees it. */
 export async function tellRewriting(
@@ -50,5 +47,7 @@ function versionOf({ change, after }: ChangeEffect) {
 
 function fitting(changes: Change[]): Change[] {
   let bytes = 0;
-  return changes.filter((change) => (bytes += Change.encode(change).finish().length) < answerBytes);
+  return changes.filter(
+    (change) => (bytes += Change.encode(change).finish().length) < operationAnswerBytes,
+  );
 }

@@ -5,6 +5,7 @@
  */
 import { PogoError } from "#core/errors.ts";
 import { equalHashes, type Hash } from "#core/hash.ts";
+import { rewriteAttemptsMax } from "#core/limits.ts";
 import { compareNames, emptyTreeHash } from "#core/tree.ts";
 import type { Effects, Json } from "#core/operation.ts";
 import type { Caller } from "../../auth.ts";
@@ -60,8 +61,6 @@ type PreparedVersion = {
 
 type BaseVersion = { versionId: number; tree: Hash };
 
-// Of those who rewrite the same changes at once, one gets on every time.
-const attemptsMax = 50;
 // Differences of more paths are walked again while they are written.
 const keptFilesMax = 200_000;
 
@@ -74,7 +73,7 @@ export async function rewriteHistory(
   const { sql } = parts;
   const { repository, caller, requestId, kind, asked } = request;
   const { repositoryId } = repository;
-  for (let attempt = 1; attempt <= attemptsMax; attempt++) {
+  for (let attempt = 1; attempt <= rewriteAttemptsMax; attempt++) {
     const recalled = await recallRewriting(sql, request);
     if (recalled) return recalled;
     const prepared = await prepareRewriting(parts, repository, draw);

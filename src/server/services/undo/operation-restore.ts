@@ -3,6 +3,7 @@
  * effects of all later operations tell, without locks; it is applied if nothing came in between.
  */
 import { PogoError } from "#core/errors.ts";
+import { mutationAttemptsMax } from "#core/limits.ts";
 import type { RestoreOperationRequest, RestoreOperationResponse } from "#gen/pogo/v1/operation.ts";
 import { requireWrite, type Caller } from "../../auth.ts";
 import { findPlaces } from "../../db/change-places.ts";
@@ -19,7 +20,6 @@ type Target = { repositoryId: number; caller: Caller; requestId: Uint8Array; num
 type Plan = { head: number; steps: Steps };
 
 const kind = "restore-operation";
-const attemptsMax = 10;
 
 /** Restores a repository; see the protocol. */
 export async function restoreOperation(
@@ -32,7 +32,7 @@ export async function restoreOperation(
   const requestId = checkRequestId(request.requestId);
   const { number } = request;
   const target: Target = { repositoryId, caller: user, requestId, number };
-  for (let attempt = 1; attempt <= attemptsMax; attempt++) {
+  for (let attempt = 1; attempt <= mutationAttemptsMax; attempt++) {
     const asked = { repositoryId, requestId, caller: user, kind } as const;
     const recalled = await recallOperation(sql, asked, ({ details }) => {
       return details["restores"] === number;
