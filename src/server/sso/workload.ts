@@ -48,7 +48,7 @@ export function openIssuers(issuers: readonly string[]): WorkloadIssuers {
       const settings = {
         issuer,
         algorithms,
-        clockToleranceSeconds,
+        clockTolerance: clockToleranceSeconds,
         maxTokenAge: workloadAgeSecondsMax,
       };
       const requiredClaims = ["exp", "iat", "sub", "aud"];
