@@ -12,6 +12,7 @@ import { join } from "node:path";
 
 import { buildForThisMachine } from "./build.ts";
 import { postgresPrograms } from "./postgres.ts";
+import { prepareDatabases } from "./prepared.ts";
 import { s3Program } from "./s3.ts";
 
 const root = join(import.meta.dir, "..");
@@ -64,12 +65,14 @@ if (isStrict && absent.length > 0) {
 }
 
 const program = await buildForThisMachine();
+const prepared = await prepareDatabases(program);
 const results = join(root, "dist", "test-results.xml");
 const child = Bun.spawn([process.execPath, "test", "--parallel", ...selection(), ...reporter()], {
   cwd: root,
   stdio: ["ignore", "inherit", "inherit"],
   env: {
     ...process.env,
+    ...prepared.environment,
     POGO_TEST_PROGRAM: program,
     ...(given.includes("--crash") && { POGO_TEST_KILLS: "200" }),
     ...(given.includes("--fuzz") && { POGO_TEST_FUZZ: "300" }),
@@ -77,6 +80,7 @@ const child = Bun.spawn([process.execPath, "test", "--parallel", ...selection(),
   },
 });
 const exitCode = await child.exited;
+await prepared[Symbol.asyncDispose]();
 const { passed, failed, skipped } = await counts();
 for (const { name, missing } of absent) console.log(`SKIPPED for want of ${name}: ${missing}`);
 console.log(`${passed} passed, ${failed} failed${skipped > 0 ? `, ${skipped} skipped` : ""}`);

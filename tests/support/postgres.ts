@@ -1,6 +1,6 @@
 /** Databases for tests, on both engines. */
 import { setDefaultTimeout } from "bun:test";
-import { mkdtempSync, rmSync } from "node:fs";
+import { cpSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
@@ -19,12 +19,21 @@ export const startMs = 60_000;
 // For files that run alone. Of several in one process, each has to say so itself.
 setDefaultTimeout(startMs);
 
+/** A database of the engine's own that nobody has migrated, or one that is as `npm test` left it. */
+type DatabaseOptions = { isPrepared?: boolean };
+
+const preparedUrl = process.env["POGO_TEST_POSTGRES"];
+const preparedDirectory = process.env["POGO_TEST_EMBEDDED"];
+
 let cluster: Promise<Cluster> | undefined;
 let users = 0;
 let databaseCount = 0;
 
-/** Creates an empty database on a cluster that this process shares. */
-export async function createDatabase(): Promise<AsyncDisposable & { url: string }> {
+/** Creates a database: on the cluster of `npm test`, or else on one that this process shares. */
+export async function createDatabase({ isPrepared = false }: DatabaseOptions = {}): Promise<
+  AsyncDisposable & { url: string }
+> {
+  if (preparedUrl !== undefined) return await copyDatabase(preparedUrl, isPrepared);
   users++;
   cluster ??= startPostgres();
   const shared = cluster;
@@ -41,6 +50,33 @@ export async function createDatabase(): Promise<AsyncDisposable & { url: string 
     await leave().catch(() => {});
     throw error;
   }
+}
+
+async function copyDatabase(
+  prepared: string,
+  isPrepared: boolean,
+): Promise<AsyncDisposable & { url: string }> {
+  const name = `test_${crypto.randomUUID().replaceAll("-", "")}`;
+  const url = new URL(prepared);
+  const template = isPrepared ? url.pathname.slice(1) : "template1";
+  url.pathname = "/postgres";
+  const created = new URL(`/${name}${url.search}`, url).href;
+  url.pathname = "/postgres";
+  const asAdmin = async (statement: string) => {
+    const sql = connect(url.href);
+    await sql.unsafe(statement).finally(() => sql.end());
+  };
+  await asAdmin(`create database ${name} template ${template}`);
+  return {
+    url: created,
+    [Symbol.asyncDispose]: () => asAdmin(`drop database ${name} with (force)`),
+  };
+}
+
+/** Puts a database into the data directory of a server that is to be, if there is one to copy. */
+export function prepareEmbedded(dataDirectory: string): void {
+  if (preparedDirectory === undefined) return;
+  cpSync(preparedDirectory, join(dataDirectory, "postgres"), { recursive: true });
 }
 
 /** Opens an empty database. */

@@ -5,7 +5,7 @@ import { openChannel, type Channel } from "#rpc/channel.ts";
 import { openRemote, newRequestId, type Remote } from "#client/remote.ts";
 import { AuthServiceService } from "#gen/pogo/v1/auth.ts";
 import { startServer, type RunningServer, type ServerOptions } from "#server/server.ts";
-import { createDatabase, temporaryDirectory, type Engine } from "./postgres.ts";
+import { createDatabase, prepareEmbedded, temporaryDirectory, type Engine } from "./postgres.ts";
 
 export const testRootToken = "root-token-of-the-tests";
 
@@ -26,8 +26,10 @@ export async function startTestServer(
 ): Promise<TestServer> {
   await using opening = new AsyncDisposableStack();
   const { path } = opening.use(temporaryDirectory());
-  const database = engine === "postgres" ? opening.use(await createDatabase()) : undefined;
   const dataDirectory = join(path, "data");
+  const database =
+    engine === "postgres" ? opening.use(await createDatabase({ isPrepared: true })) : undefined;
+  if (!database) prepareEmbedded(dataDirectory);
   const server = await startServer({
     dataDirectory,
     listen: "127.0.0.1:0",
