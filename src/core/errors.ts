@@ -26,15 +26,18 @@ export class PogoError extends Error {
   override readonly name = "PogoError";
   readonly code: ErrorCode;
   readonly hint: string | undefined;
+  /** When it may be tried again, in milliseconds, for what was only too much at once. */
+  readonly retryMs: number | undefined;
 
   constructor(
     code: ErrorCode,
     message: string,
-    options: { hint?: string | undefined; cause?: unknown } = {},
+    options: { hint?: string | undefined; retryMs?: number | undefined; cause?: unknown } = {},
   ) {
     super(message, { cause: options.cause });
     this.code = code;
     this.hint = options.hint;
+    this.retryMs = options.retryMs;
   }
 }
 

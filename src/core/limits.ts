@@ -192,6 +192,24 @@ export const guessesForgottenMs = minuteMs;
 /** Addresses and tokens that are remembered: some ten megabytes. */
 export const callersRememberedMax = 100_000;
 
+/**
+ * Calls of one token, and of one address, which a whole office may share. Calls are counted, not
+ * bytes: a command makes some ten, a clone one for every 16,384 files, a push one for every 8 MiB,
+ * so that only a program that runs wild feels it, or one with a gigabyte a second to send. A server
+ * answers some thousands a second, and one token gets a part of that.
+ */
+export const callsPerToken = { burst: 5000, perSecond: 500 };
+export const callsPerAddress = { burst: 20_000, perSecond: 2000 };
+
+/** Who called too often comes back no sooner, so that being refused is not the work. */
+export const callRetryMs = secondMs;
+
+/** A stream that is being sent cannot be sent again: it waits for its turn, but not for ever. */
+export const streamTurnMsMax = 10 * secondMs;
+
+/** A client waits for so long altogether, by itself, before it says that it was refused. */
+export const callPatienceMs = minuteMs;
+
 /** Whoever tries something again and again fills no disk with it. */
 export const refusalRepeatedMs = minuteMs;
 export const refusalsRememberedMax = 10_000;

@@ -12,12 +12,13 @@ import {
 import { PogoError } from "#core/errors.ts";
 import { isLoopback } from "#core/loopback.ts";
 import {
+  callPatienceMs,
   keepaliveAnswerMs,
   keepaliveMs,
   unaryDeadlineMs,
   wireMessageBytesMax,
 } from "#core/limits.ts";
-import { fromStatus, isDistrusted } from "./status.ts";
+import { fromStatus, isDistrusted, retryMsOf } from "./status.ts";
 import { authorities, identityCheck, requestedName, type Trust } from "./trust.ts";
 
 export type CallSettings = {
@@ -96,10 +97,12 @@ export function openChannel(options: ChannelOptions) {
     request: Request,
     settings: CallSettings = {},
   ): Promise<Response> {
+    const patience = openPatience(settings.signal);
     for (let attempt = 0; ; attempt++) {
       try {
         return await unaryOnce(method, request, settings);
       } catch (error) {
+        if (await patience.wait(error)) continue;
         const delayMs = retryDelaysMs[attempt];
         const lost = isServiceError(error) && error.code === status.UNAVAILABLE;
         const chosen = lost && (error.metadata.get("pogo-code").length > 0 || isDistrusted(error));
@@ -131,7 +134,26 @@ export function openChannel(options: ChannelOptions) {
   async function* serverStream<Request, Response>(
     method: MethodDefinition<Request, Response>,
     request: Request,
-    { signal, deadlineMs }: CallSettings = {},
+    settings: CallSettings = {},
+  ): AsyncGenerator<Response> {
+    const patience = openPatience(settings.signal);
+    for (let isBegun = false; ;) {
+      try {
+        for await (const response of serverStreamOnce(method, request, settings)) {
+          isBegun = true;
+          yield response;
+        }
+        return;
+      } catch (error) {
+        if (isBegun || !(await patience.wait(error))) throw fail(error);
+      }
+    }
+  }
+
+  async function* serverStreamOnce<Request, Response>(
+    method: MethodDefinition<Request, Response>,
+    request: Request,
+    { signal, deadlineMs }: CallSettings,
   ): AsyncGenerator<Response> {
     const call = client.makeServerStreamRequest(
       method.path,
@@ -145,8 +167,6 @@ export function openChannel(options: ChannelOptions) {
     signal?.addEventListener("abort", cancel);
     try {
       for await (const response of call) yield response as Response;
-    } catch (error) {
-      throw fail(error);
     } finally {
       signal?.removeEventListener("abort", cancel);
       // The cancelled call's own error has nobody left to tell.
@@ -200,6 +220,27 @@ function secureCredentials(hostname: string, trust: Trust) {
   const checkServerIdentity = identityCheck(hostname, trust);
   const roots = Buffer.from(authorities(trust));
   return credentials.createSsl(roots, null, null, { checkServerIdentity });
+}
+
+/**
+ * Waits as long as a server that was asked too often wants, altogether no longer than somebody at
+ * a prompt would. Says no to any other failure.
+ */
+function openPatience(signal: AbortSignal | undefined) {
+  let leftMs = callPatienceMs;
+  return {
+    async wait(error: unknown): Promise<boolean> {
+      const retryMs = isServiceError(error) ? retryMsOf(error) : undefined;
+      if (retryMs === undefined || retryMs > leftMs || signal?.aborted) return false;
+      // Those who were refused together do not come back together.
+      const waitMs = retryMs * (1 + Math.random() / 2);
+      leftMs -= waitMs;
+      const aborted = Promise.withResolvers<void>();
+      signal?.addEventListener("abort", () => aborted.resolve(), { once: true });
+      await Promise.race([Bun.sleep(waitMs), aborted.promise]);
+      return !signal?.aborted;
+    },
+  };
 }
 
 type Cancellable = { cancel(): void };

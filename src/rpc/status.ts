@@ -19,6 +19,7 @@ const statuses: Record<ErrorCode, status> = {
 
 const codeKey = "pogo-code";
 const hintKey = "pogo-hint-bin";
+const retryKey = "pogo-retry-ms";
 
 /** What the server sends for a failure. Bugs are only "internal error" on the wire. */
 export function toStatus(error: unknown): { code: status; details: string; metadata: Metadata } {
@@ -26,6 +27,7 @@ export function toStatus(error: unknown): { code: status; details: string; metad
   const known = isPogoError(error) ? error : new PogoError("internal", "internal error");
   metadata.set(codeKey, known.code);
   if (known.hint !== undefined) metadata.set(hintKey, Buffer.from(known.hint));
+  if (known.retryMs !== undefined) metadata.set(retryKey, String(known.retryMs));
   return { code: statuses[known.code], details: known.message, metadata };
 }
 
@@ -34,9 +36,16 @@ export function fromStatus(error: ServiceError, address: string, isPinned = fals
   const code = error.metadata?.get(codeKey)[0]?.toString();
   if (code !== undefined && Object.hasOwn(exitCodes, code)) {
     const hint = error.metadata.get(hintKey)[0]?.toString();
-    return new PogoError(code as ErrorCode, error.details, { hint, cause: error });
+    const retryMs = retryMsOf(error);
+    return new PogoError(code as ErrorCode, error.details, { hint, retryMs, cause: error });
   }
   return distrust(error, address, isPinned) ?? fromTransport(error, address);
+}
+
+/** When the server wants to be asked again, in milliseconds, if it only was asked too often. */
+export function retryMsOf({ metadata }: ServiceError): number | undefined {
+  const text = metadata?.get(retryKey)[0]?.toString() ?? "";
+  return /^\d{1,9}$/.test(text) ? Number(text) : undefined;
 }
 
 /** Tells whether no connection came about because of the server's certificate. */

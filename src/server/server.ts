@@ -31,6 +31,7 @@ import { WorkloadServiceService } from "#gen/pogo/v1/workload.ts";
 import { listen, type Service } from "#rpc/listen.ts";
 import { readAddresses, type AddressReader } from "#rpc/forwarded.ts";
 import { handlers, type CallObserver, type Handlers } from "#rpc/serve.ts";
+import type { CallRates } from "./access/throttle.ts";
 import { ensureRoot } from "./auth.ts";
 import { checkDatabaseUrl, connect, translateDatabaseError, type Sql } from "./db/connect.ts";
 import { migrate } from "./db/migrate.ts";
@@ -98,6 +99,8 @@ export type ServerOptions = {
   workloadIssuers?: readonly string[];
   /** Addresses of proxies that are believed about who calls, as ADDRESS or ADDRESS/BITS. */
   trustedProxies?: readonly string[];
+  /** How many calls one token and one address may make. */
+  callRates?: CallRates | undefined;
   /** Allows to listen without encryption where others than this machine can connect. */
   allowInsecure?: boolean;
   /** Told of every call that ended. */
@@ -146,7 +149,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
       : undefined;
   const sso = options.sso && (await import("./sso/sso.ts")).openSso(options.sso);
   const services = openServices(
-    { sql, store, volumes, retentionMs, directory, sso, issuers },
+    { sql, store, volumes, retentionMs, directory, sso, issuers, callRates: options.callRates },
     calls,
   );
   const http = webListener({ sql });

@@ -1,8 +1,8 @@
 import { isPogoError } from "#core/errors.ts";
-import { tokenCheckedAgainMs } from "#core/limits.ts";
+import { streamTurnMsMax, tokenCheckedAgainMs } from "#core/limits.ts";
 import type { Call, Handlers } from "#rpc/serve.ts";
 import { openRefusals } from "../access/audit.ts";
-import { openThrottle } from "../access/throttle.ts";
+import { openThrottle, type CallRates } from "../access/throttle.ts";
 import { admit, authenticate, type Caller } from "../auth.ts";
 import type { Directory } from "../directory/directory.ts";
 import { translateDatabaseError, type Sql } from "../db/connect.ts";
@@ -18,6 +18,7 @@ export type Parts = {
   directory?: Directory | undefined;
   sso?: Sso | undefined;
   issuers?: WorkloadIssuers | undefined;
+  callRates?: CallRates | undefined;
 };
 
 export type CallHandlers = ReturnType<typeof authenticated>;
@@ -26,13 +27,19 @@ export type CallHandlers = ReturnType<typeof authenticated>;
  * Makes handlers that know who calls instead of what the call carried. Who may not make the call
  * at all is refused before its handler hears of it.
  */
-export function authenticated({ sql }: Parts, handlers: Handlers) {
+export function authenticated({ sql, callRates }: Parts, handlers: Handlers) {
   const noteRefusal = openRefusals(sql);
-  const throttle = openThrottle();
+  const throttle = openThrottle(callRates);
 
   /** One call: who makes it, and what its failure is to whoever hears of it. */
   function begin(call: Call, request?: unknown) {
     let caller: Caller | undefined;
+
+    /** Holds a call up until it is its turn, or refuses it, if that would take longer than so. */
+    async function takeTurn(kind: keyof CallRates, key: string, waitMsMax: number): Promise<void> {
+      const waitMs = throttle.turnMs(kind, key, performance.now(), waitMsMax);
+      if (waitMs > 0) await Bun.sleep(waitMs);
+    }
 
     /** Passes a stream on, for as long as the token is good: streams may go on for hours. */
     async function* whileValid<Message>(messages: AsyncIterable<Message>) {
@@ -48,8 +55,10 @@ export function authenticated({ sql }: Parts, handlers: Handlers) {
 
     return {
       whileValid,
-      async admit(): Promise<Caller | undefined> {
+      async admit({ turnMsMax = 0 } = {}): Promise<Caller | undefined> {
+        await takeTurn("address", call.address, turnMsMax);
         caller = await authenticate(sql, call);
+        if (caller) await takeTurn("token", String(caller.token.tokenId), turnMsMax);
         return admit(caller, call.method);
       },
       async failed(error: unknown): Promise<unknown> {
@@ -108,7 +117,7 @@ export function authenticated({ sql }: Parts, handlers: Handlers) {
     return handlers.clientStream(async (requests: AsyncIterable<Request>, call) => {
       const begun = begin(call);
       try {
-        const caller = await begun.admit();
+        const caller = await begun.admit({ turnMsMax: streamTurnMsMax });
         return await handle(begun.whileValid(requests), caller);
       } catch (error) {
         throw await begun.failed(error);
