@@ -66,6 +66,8 @@ create table repositories (
   -- Of the last operation: the end of the chain that they are.
   operation_number bigint not null default 0,
   operation_hash bytea not null default decode(repeat('00', 32), 'hex'),
+  -- The most that its contents may come to, each counted once and as it is before it is compressed.
+  quota_bytes bigint,
   created_at timestamptz(3) not null default now()
 );
 
@@ -166,6 +168,35 @@ create table repository_objects (
 );
 create index repository_objects_condemned on repository_objects (repository_id, condemned_at)
   where condemned_at is not null;
+
+-- What repositories came to hold and let go of, as one row for each time, so that pushes do not wait
+-- for each other. A repository holds the sum of its rows: the collection adds them up.
+create table repository_usage (
+  repository_id bigint not null,
+  objects bigint not null,
+  -- Of contents, each once: a large file is its chunks.
+  raw_bytes bigint not null,
+  stored_bytes bigint not null
+);
+create index repository_usage_repository on repository_usage (repository_id);
+
+create function note_usage() returns trigger language plpgsql as $$
+declare
+  sign constant integer := case tg_op when 'INSERT' then 1 else -1 end;
+begin
+  insert into repository_usage (repository_id, objects, raw_bytes, stored_bytes)
+  select repository_id, sign * count(*), sign * sum(case
+      -- A list of chunks, or what has no bytes any more.
+      when o.stored_size = 0 or exists (select 1 from object_chunks c where c.hash = o.hash) then 0
+      else o.raw_size end), sign * sum(o.stored_size)
+  from moved join objects o using (hash)
+  group by repository_id;
+  return null;
+end $$;
+create trigger repository_objects_come after insert on repository_objects
+  referencing new table as moved for each statement execute function note_usage();
+create trigger repository_objects_go after delete on repository_objects
+  referencing old table as moved for each statement execute function note_usage();
 
 -- Directories of snapshots, shared by all versions that contain them. A tree is inserted after all
 -- that it names: the row says that everything below it is held.

@@ -181,6 +181,8 @@ const program: Program = {
         description: "look after a server",
         commands: {
           audit: { load: () => import("#cli/commands/admin/audit.ts").then((m) => m.adminAudit) },
+          du: { load: () => import("#cli/commands/admin/du.ts").then((m) => m.adminDu) },
+          quota: { load: () => import("#cli/commands/admin/quota.ts").then((m) => m.adminQuota) },
           rebalance: {
             load: () => import("#cli/commands/admin/rebalance.ts").then((m) => m.adminRebalance),
           },

@@ -60,17 +60,21 @@ export function newRequestId(): Uint8Array {
 export function openRemote(channel: Channel, repository: string, signal?: AbortSignal) {
   const settings = { signal };
 
-  /** Positions of those objects and trees that the repository lacks. */
-  async function findMissing(objects: Hash[], trees: Hash[]) {
+  /**
+   * Positions of those objects and trees that the repository lacks, and how many bytes it may hold
+   * more. Refused if these are less than `bytes`.
+   */
+  async function findMissing(objects: Hash[], trees: Hash[], bytes?: number) {
+    const asked = { repository, objects, trees, bytes };
     if (objects.length + trees.length <= hashesPerRequestMax) {
-      return await channel.unary(Push.findMissing, { repository, objects, trees }, settings);
+      return await channel.unary(Push.findMissing, asked, settings);
     }
-    const missing = { objects: [] as number[], trees: [] as number[] };
+    const missing = { objects: [] as number[], trees: [] as number[], room: undefined };
     for (const kind of ["objects", "trees"] as const) {
       const all = kind === "objects" ? objects : trees;
       for (let start = 0; start < all.length; start += hashesPerRequestMax) {
         const page = all.slice(start, start + hashesPerRequestMax);
-        const request = { repository, objects: [], trees: [], [kind]: page };
+        const request = { ...asked, objects: [], trees: [], [kind]: page };
         const answer = await channel.unary(Push.findMissing, request, settings);
         for (const index of answer[kind]) missing[kind].push(start + index);
       }

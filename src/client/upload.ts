@@ -28,7 +28,8 @@ export type UploadResult = {
   bytes: number;
 };
 
-type Item = { hash: Hash; size: number; encode(): Uint8Array };
+/** `isList`: the list of a large file's chunks, which is no content by itself. */
+type Item = { hash: Hash; size: number; isList?: boolean; encode(): Uint8Array };
 
 // Bounds what is in memory: one batch being sent, one being read.
 const batchBytes = 8 * 1024 * 1024;
@@ -37,11 +38,15 @@ const batchCount = 2048;
 /** Sends what the repository lacks of the files' contents. */
 export async function uploadFiles(
   { remote, root }: { remote: Remote; root: string },
-  files: Iterable<UploadFile>,
+  files: readonly UploadFile[],
   observer: UploadObserver,
 ): Promise<UploadResult> {
   const result: UploadResult = { objects: 0, bytes: 0 };
-  const missing = ahead(missingItems(remote, readItems(root, files, observer)));
+  const sized = async (room: number) => {
+    const most = files.reduce((sum, { file }) => sum + file.size, 0);
+    if (most > room) await requireRoom({ remote, root }, files);
+  };
+  const missing = ahead(missingItems(remote, readItems(root, files, observer), sized));
   const first = await missing.next();
   if (first.done) return result;
   const garbage = openGarbage();
@@ -60,6 +65,21 @@ export async function uploadFiles(
   }
   await remote.putObjects(encoded(first.value));
   return result;
+}
+
+/**
+ * Has the server refuse what it has no room for before anything is sent. All files are read for
+ * it: only then is it known what of them is missing.
+ */
+async function requireRoom(
+  { remote, root }: { remote: Remote; root: string },
+  files: readonly UploadFile[],
+): Promise<void> {
+  let bytes = 0;
+  for await (const items of missingItems(remote, readItems(root, files, { add() {} }))) {
+    for (const { size, isList } of items) if (!isList) bytes += size;
+  }
+  await remote.findMissing([], [], bytes);
 }
 
 /** Reads files in order and yields what they consist of, a list of chunks after its chunks. */
@@ -107,7 +127,8 @@ function* readChunks(
   const { size, stat, executable } = opened;
   Object.assign(file, { hash, size, stat, executable });
   if (size > objectBytesMax) {
-    yield { hash, size: chunks.length * 40, encode: () => encodeChunkList(chunks) };
+    const listed = chunks.length * 40;
+    yield { hash, size: listed, isList: true, encode: () => encodeChunkList(chunks) };
     return;
   }
   // It shrank since it was scanned, and must be one object.
@@ -134,8 +155,16 @@ function hashedReader(
   };
 }
 
-/** Yields, batch by batch, those items that the repository lacks, each once. */
-async function* missingItems(remote: Remote, items: Iterable<Item>): AsyncGenerator<Item[]> {
+/**
+ * Yields, batch by batch, those items that the repository lacks, each once. Before the first of
+ * them it tells how many bytes the repository has room for, if that is limited.
+ */
+async function* missingItems(
+  remote: Remote,
+  items: Iterable<Item>,
+  tellRoom?: (room: number) => Promise<void>,
+): AsyncGenerator<Item[]> {
+  let isTold = false;
   const seen = new Set<string>();
   let batch: Item[] = [];
   let gathered = 0;
@@ -145,6 +174,8 @@ async function* missingItems(remote: Remote, items: Iterable<Item>): AsyncGenera
     gathered = 0;
     const hashes = asked.map(({ hash }) => hash);
     const missing = await remote.findMissing(hashes, []);
+    if (!isTold && missing.room !== undefined) await tellRoom?.(missing.room);
+    isTold = true;
     return missing.objects.map((index) => asked[index]).filter((item) => item !== undefined);
   };
   for (const item of items) {

@@ -64,3 +64,37 @@ test("objects on volumes, encrypted: verified, collected, moved, and refused wit
     'the objects are encrypted with the key "word"',
   );
 });
+
+test("a push that a quota forbids is refused before anything is sent", async () => {
+  using pogo = openPogo({ POGO_TOKEN: rootToken });
+  await using server = await startServing({ home: pogo.home, data: join(pogo.home, "data") });
+  const work = join(pogo.home, "work");
+  mkdirSync(work);
+  const user = { cwd: work, environment: { POGO_SERVER: server.url } };
+  await pogo.ok(["init", ".", "--server", server.url, "--name", "game"], user);
+  await writeFile(join(work, "small"), "a".repeat(1000));
+  await pogo.ok(["push", "-m", "first"], user);
+  await pogo.ok(["admin", "quota", "game", "6k"], user);
+  // More than is asked about at once: the first of them alone would have fitted.
+  for (const name of ["b", "c", "d"]) await writeFile(join(work, name), name.repeat(3000));
+  const refused = await pogo.run(["push"], user);
+  expect(refused.exitCode).toBe(6);
+  expect(refused.stderr).toBe(
+    "pogo: error: repository game may hold 6144 bytes: this is 3856 too many\n" +
+      "pogo: hint: push less, or have an administrator of the server raise it: " +
+      "pogo admin quota game SIZE\n",
+  );
+  const used = { repository: "game", objects: 1, rawBytes: 1000, uniqueBytes: 1000 };
+  const usage = (await pogo.json(["admin", "du"], user)) as { repositories: object[] };
+  expect(usage.repositories).toMatchObject([{ ...used, quotaBytes: 6144 }]);
+  // What is there already takes no room.
+  await writeFile(join(work, "c"), "a".repeat(1000));
+  await writeFile(join(work, "d"), "b".repeat(3000));
+  await pogo.ok(["push"], user);
+  expect(await pogo.ok(["admin", "quota", "game", "none"], user)).toBe(
+    "game may hold as much as it likes; it holds 4.0 kB\n",
+  );
+  expect(await pogo.ok(["admin", "du"], user)).toMatch(
+    /^repository +objects +raw +unique +stored +quota\ngame +2 +8\.0 kB +4\.0 kB +\d+ B +none\nin the store +2 +\d+ B\n$/,
+  );
+});

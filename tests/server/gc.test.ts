@@ -12,6 +12,7 @@ import {
   type Collected,
   type CollectOptions,
 } from "#server/gc/collect.ts";
+import { listUsage } from "#server/db/usage.ts";
 import { openDiskStore } from "#server/store/disk.ts";
 import { faultyStore } from "#server/store/faulty.ts";
 import type { ObjectStore } from "#server/store/store.ts";
@@ -158,6 +159,10 @@ describe.skipIf(!isPostgres)("garbage collection", () => {
       expect([...model.trees].filter((hash) => !held.trees.has(hash))).toEqual([]);
       expect([...model.objects].filter((hash) => !held.objects.has(hash))).toEqual([]);
       expect([...held.objects].filter((hash) => !held.stored.has(hash))).toEqual([]);
+      const [counted] = await sql<{ objects: number; storedBytes: number }[]>`
+        select count(*) as objects, coalesce(sum(stored_size), 0)::bigint as stored_bytes
+        from repository_objects join objects using (hash)`;
+      expect((await listUsage(sql))[0]).toMatchObject({ ...counted });
     }
 
     for (let epoch = 0; epoch < epochs; epoch++) {

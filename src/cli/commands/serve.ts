@@ -10,6 +10,7 @@ import { readSsoOptions } from "#server/sso/options.ts";
 import type { TlsOptions } from "#server/tls/identity.ts";
 import type { FinishedCall } from "#rpc/serve.ts";
 import { command } from "../command.ts";
+import { readSize } from "../sizes.ts";
 import type { Context, Environment } from "../context.ts";
 import { writeStderr } from "../output.ts";
 
@@ -149,16 +150,6 @@ function readDays(text: string): number {
   const days = /^\d{1,5}$/.test(text) ? Number(text) : 0;
   if (days >= 1) return days * dayMs;
   throw new PogoError("usage", `${JSON.stringify(text)} is not a number of days, from 1`);
-}
-
-/** Reads a number of bytes: 500M, 4G, 1.5T. */
-function readSize(text: string): number {
-  const match = /^(\d+(?:\.\d+)?)([kMGT]?)B?$/i.exec(text);
-  const power = ["", "k", "m", "g", "t"].indexOf(match?.[2]?.toLowerCase() ?? "");
-  if (match) return Math.round(Number(match[1]) * 1024 ** power);
-  throw new PogoError("usage", `${JSON.stringify(text)} is not a size`, {
-    hint: "write it as 500M or 4G; 0 is none",
-  });
 }
 
 async function readKeys(

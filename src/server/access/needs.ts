@@ -49,6 +49,8 @@ const calls: Record<string, Need> = {
   "StorageService/Rebalance": "root",
   "StorageService/CollectGarbage": "root",
   "StorageService/Verify": "root",
+  "StorageService/MeasureUsage": "root",
+  "StorageService/SetQuota": "root",
 
   "RepositoryService/CreateRepository": "account",
   "RepositoryService/GetRepository": "read",

@@ -4,6 +4,7 @@ import { hashKey, type Hash } from "#core/hash.ts";
 import { putMsMax } from "#core/limits.ts";
 import { hashArray, numberArray, type Queries } from "./connect.ts";
 import { lockHoldings } from "./revive.ts";
+import { lockQuota, requireRoom } from "./usage.ts";
 
 export type ObjectRow = {
   hash: Hash;
@@ -103,6 +104,7 @@ export async function addObjects(
   const sorted = [...objects].sort((a, b) => Buffer.compare(a.hash, b.hash));
   const hashes = hashArray(sorted.map((object) => object.hash));
   const storedSizes = numberArray(sorted.map((object) => object.storedSize));
+  await lockQuota(tx, repositoryId);
   await tx`
     insert into objects (hash, raw_size, stored_size)
     select * from unnest(${hashes}::bytea[],
@@ -123,7 +125,9 @@ export async function addObjects(
     select count(*) as count, coalesce(sum(stored_size), 0)::bigint as bytes
     from added join unnest(${hashes}::bytea[], ${storedSizes}::bigint[]) sent (hash, stored_size)
       using (hash)`;
-  return added ?? { count: 0, bytes: 0 };
+  if (!added || added.count === 0) return { count: 0, bytes: 0 };
+  await requireRoom(tx, repositoryId);
+  return added;
 }
 
 /**

@@ -19,6 +19,8 @@ export type RepositoryRow = {
   name: string;
   public: boolean;
   caseSensitive: boolean;
+  /** The most that its contents may come to. */
+  quotaBytes: number | null;
   createdAt: Date;
   /** What the asking user may do by this token; null for somebody who is no member, or nobody. */
   role: Role | null;
@@ -33,7 +35,7 @@ export async function findRepository(
   reach: Reach | undefined,
 ): Promise<RepositoryRow | undefined> {
   const [row] = await sql<RepositoryRow[]>`
-    select r.repository_id, r.name, r.public, r.case_sensitive, r.created_at, granted.*
+    select ${columns(sql)}, granted.*
     from repositories r cross join lateral (${grantedRole(sql, reach)}) granted
     where r.name = ${name}`;
   return row;
@@ -45,7 +47,7 @@ export async function listRepositories(
   query: { reach: Reach | undefined; after: string; limit: number },
 ): Promise<RepositoryRow[]> {
   return await sql<RepositoryRow[]>`
-    select r.repository_id, r.name, r.public, r.case_sensitive, r.created_at, granted.*
+    select ${columns(sql)}, granted.*
     from repositories r cross join lateral (${grantedRole(sql, query.reach)}) granted
     where r.name > ${query.after} and (r.public or granted.role is not null)
     order by r.name
@@ -58,11 +60,10 @@ export async function createRepository(
   repository: { name: string; public: boolean; caseSensitive: boolean; creatorId: number },
 ): Promise<RepositoryRow | undefined> {
   const [row] = await tx<RepositoryRow[]>`
-    insert into repositories (name, public, case_sensitive)
+    insert into repositories as r (name, public, case_sensitive)
     values (${repository.name}, ${repository.public}, ${repository.caseSensitive})
     on conflict do nothing
-    returning repository_id, name, public, case_sensitive, created_at, 'admin' as role,
-      'admin' as member_role`;
+    returning ${columns(tx)}, 'admin' as role, 'admin' as member_role`;
   if (!row) return undefined;
   await tx`
     insert into repository_members (repository_id, user_id, role)
@@ -93,6 +94,10 @@ export async function setVisibility(
     where repository_id = ${repositoryId} and public <> ${isPublic}
     returning 1`;
   return rows.length > 0;
+}
+
+function columns(sql: Queries) {
+  return sql`r.repository_id, r.name, r.public, r.case_sensitive, r.quota_bytes, r.created_at`;
 }
 
 /** The roles, by the token and without it, of who asks in the repository `r`. */

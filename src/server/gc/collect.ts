@@ -16,6 +16,7 @@ import {
   takeDoomed,
 } from "../db/collection.ts";
 import { transaction, type Sql } from "../db/connect.ts";
+import { addUpUsage } from "../db/usage.ts";
 import { beginWalk, endWalk } from "../db/walks.ts";
 import { inLanes } from "../store/lanes.ts";
 import type { ObjectStore } from "../store/store.ts";
@@ -139,6 +140,7 @@ async function collectRepository(
       const { deleted } = await transaction(sql, (tx) => condemn(tx, walk, graceMs));
       done.deletedTrees += deleted.trees;
       done.deletedObjects += deleted.objects;
+      await addUpUsage(sql, repositoryId);
     }
     const { trees, objects, bytes } = await countUnmarked(sql, walk);
     done.unnamedTrees += trees;

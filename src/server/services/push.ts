@@ -8,9 +8,12 @@ import type {
   PutTreesRequest,
 } from "#gen/pogo/v1/push.ts";
 import { requireWrite, type Caller } from "../auth.ts";
+import type { Sql } from "../db/connect.ts";
 import { heldObjects } from "../db/objects.ts";
+import type { RepositoryRow } from "../db/repositories.ts";
 import { promised } from "../db/revive.ts";
 import { findTrees } from "../db/trees.ts";
+import { countContents, overQuota } from "../db/usage.ts";
 import type { CallHandlers, Parts } from "./calls.ts";
 import { commit } from "./push/commit.ts";
 import { putObjects } from "./push/put-objects.ts";
@@ -47,9 +50,22 @@ export async function findMissing(
   const objects = await promised(sql, repositoryId, request.objects, "objects", heldObjects);
   const trees = await promised(sql, repositoryId, request.trees, "trees", findTrees);
   return {
+    room: await findRoom(sql, repository, request.bytes),
     objects: missingPositions(request.objects, objects),
     trees: missingPositions(request.trees, trees),
   };
+}
+
+/** How many bytes more a repository may hold; refuses when that is less than are going to be sent. */
+async function findRoom(
+  sql: Sql,
+  { repositoryId, name, quotaBytes }: RepositoryRow,
+  bytes = 0,
+): Promise<number | undefined> {
+  if (quotaBytes === null) return undefined;
+  const room = Math.max(0, quotaBytes - (await countContents(sql, repositoryId)));
+  if (bytes > room) throw overQuota({ name, quotaBytes }, bytes - room);
+  return room;
 }
 
 function missingPositions(hashes: Hash[], held: { has(key: string): boolean }): number[] {

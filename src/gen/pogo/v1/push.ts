@@ -57,6 +57,11 @@ export interface FindMissingRequest {
   /** Together with trees at most 16,384. */
   objects: Uint8Array[];
   trees: Uint8Array[];
+  /**
+   * Of all contents that are going to be sent, uncompressed: refused when the repository may not
+   * hold so many more.
+   */
+  bytes?: number | undefined;
 }
 
 export interface FindMissingResponse {
@@ -64,6 +69,8 @@ export interface FindMissingResponse {
   objects: number[];
   /** Positions in `trees` of those that are missing. */
   trees: number[];
+  /** Bytes of contents that the repository may hold more. Absent: any number. */
+  room?: number | undefined;
 }
 
 export interface PutObjectsRequest {
@@ -123,7 +130,7 @@ export interface CommitResponse {
 }
 
 function createBaseFindMissingRequest(): FindMissingRequest {
-  return { repository: "", objects: [], trees: [] };
+  return { repository: "", objects: [], trees: [], bytes: undefined };
 }
 
 export const FindMissingRequest: MessageFns<FindMissingRequest> = {
@@ -136,6 +143,9 @@ export const FindMissingRequest: MessageFns<FindMissingRequest> = {
     }
     for (const v of message.trees) {
       writer.uint32(26).bytes(v!);
+    }
+    if (message.bytes !== undefined) {
+      writer.uint32(32).uint64(message.bytes);
     }
     return writer;
   },
@@ -177,6 +187,14 @@ export const FindMissingRequest: MessageFns<FindMissingRequest> = {
             message.trees.push(reader.bytes());
             continue;
           }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.bytes = longToNumber(reader.uint64());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -191,7 +209,7 @@ export const FindMissingRequest: MessageFns<FindMissingRequest> = {
 };
 
 function createBaseFindMissingResponse(): FindMissingResponse {
-  return { objects: [], trees: [] };
+  return { objects: [], trees: [], room: undefined };
 }
 
 export const FindMissingResponse: MessageFns<FindMissingResponse> = {
@@ -209,6 +227,9 @@ export const FindMissingResponse: MessageFns<FindMissingResponse> = {
         writer.uint32(v);
       }
       writer.join();
+    }
+    if (message.room !== undefined) {
+      writer.uint32(24).uint64(message.room);
     }
     return writer;
   },
@@ -261,6 +282,14 @@ export const FindMissingResponse: MessageFns<FindMissingResponse> = {
             }
 
             break;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.room = longToNumber(reader.uint64());
+            continue;
           }
         }
         if ((tag & 7) === 4 || tag === 0) {

@@ -12,9 +12,12 @@ import {
   Client,
   type ClientOptions,
   type ClientReadableStream,
+  type ClientUnaryCall,
   type handleServerStreamingCall,
+  type handleUnaryCall,
   makeGenericClientConstructor,
   type Metadata,
+  type ServiceError,
   type UntypedServiceImplementation,
 } from "@grpc/grpc-js";
 
@@ -84,6 +87,40 @@ export interface AffectedFile {
   /** The change that brought it, and who made it. */
   change: string;
   author: string;
+}
+
+export interface MeasureUsageRequest {}
+
+export interface MeasureUsageResponse {
+  /** Sorted by name. */
+  repositories: RepositoryUsage[];
+  /** What the store has, where what several repositories hold is there once. */
+  objects: number;
+  storedBytes: number;
+}
+
+export interface RepositoryUsage {
+  repository: string;
+  /** Contents, chunks of large files and lists of chunks. */
+  objects: number;
+  /** Of every file in every version that brought or changed it. */
+  rawBytes: number;
+  /** Of contents, each once, before they are compressed: what a quota is about. */
+  uniqueBytes: number;
+  /** As they are stored. */
+  storedBytes: number;
+  /** Absent: none. */
+  quotaBytes?: number | undefined;
+}
+
+export interface SetQuotaRequest {
+  repository: string;
+  /** Absent: any number. */
+  quotaBytes?: number | undefined;
+}
+
+export interface SetQuotaResponse {
+  uniqueBytes: number;
 }
 
 function createBaseRebalanceRequest(): RebalanceRequest {
@@ -697,6 +734,320 @@ export const AffectedFile: MessageFns<AffectedFile> = {
   },
 };
 
+function createBaseMeasureUsageRequest(): MeasureUsageRequest {
+  return {};
+}
+
+export const MeasureUsageRequest: MessageFns<MeasureUsageRequest> = {
+  encode(_: MeasureUsageRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): MeasureUsageRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseMeasureUsageRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseMeasureUsageResponse(): MeasureUsageResponse {
+  return { repositories: [], objects: 0, storedBytes: 0 };
+}
+
+export const MeasureUsageResponse: MessageFns<MeasureUsageResponse> = {
+  encode(message: MeasureUsageResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.repositories) {
+      RepositoryUsage.encode(v!, writer.uint32(10).fork()).join();
+    }
+    if (message.objects !== 0) {
+      writer.uint32(16).uint64(message.objects);
+    }
+    if (message.storedBytes !== 0) {
+      writer.uint32(24).uint64(message.storedBytes);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): MeasureUsageResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseMeasureUsageResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.repositories.push(RepositoryUsage.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.objects = longToNumber(reader.uint64());
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.storedBytes = longToNumber(reader.uint64());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseRepositoryUsage(): RepositoryUsage {
+  return {
+    repository: "",
+    objects: 0,
+    rawBytes: 0,
+    uniqueBytes: 0,
+    storedBytes: 0,
+    quotaBytes: undefined,
+  };
+}
+
+export const RepositoryUsage: MessageFns<RepositoryUsage> = {
+  encode(message: RepositoryUsage, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.repository !== "") {
+      writer.uint32(10).string(message.repository);
+    }
+    if (message.objects !== 0) {
+      writer.uint32(16).uint64(message.objects);
+    }
+    if (message.rawBytes !== 0) {
+      writer.uint32(24).uint64(message.rawBytes);
+    }
+    if (message.uniqueBytes !== 0) {
+      writer.uint32(32).uint64(message.uniqueBytes);
+    }
+    if (message.storedBytes !== 0) {
+      writer.uint32(40).uint64(message.storedBytes);
+    }
+    if (message.quotaBytes !== undefined) {
+      writer.uint32(48).uint64(message.quotaBytes);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): RepositoryUsage {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseRepositoryUsage();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.repository = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.objects = longToNumber(reader.uint64());
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.rawBytes = longToNumber(reader.uint64());
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.uniqueBytes = longToNumber(reader.uint64());
+            continue;
+          }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.storedBytes = longToNumber(reader.uint64());
+            continue;
+          }
+          case 6: {
+            if (tag !== 48) {
+              break;
+            }
+
+            message.quotaBytes = longToNumber(reader.uint64());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseSetQuotaRequest(): SetQuotaRequest {
+  return { repository: "", quotaBytes: undefined };
+}
+
+export const SetQuotaRequest: MessageFns<SetQuotaRequest> = {
+  encode(message: SetQuotaRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.repository !== "") {
+      writer.uint32(10).string(message.repository);
+    }
+    if (message.quotaBytes !== undefined) {
+      writer.uint32(16).uint64(message.quotaBytes);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): SetQuotaRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseSetQuotaRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.repository = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.quotaBytes = longToNumber(reader.uint64());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseSetQuotaResponse(): SetQuotaResponse {
+  return { uniqueBytes: 0 };
+}
+
+export const SetQuotaResponse: MessageFns<SetQuotaResponse> = {
+  encode(message: SetQuotaResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.uniqueBytes !== 0) {
+      writer.uint32(8).uint64(message.uniqueBytes);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): SetQuotaResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseSetQuotaResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.uniqueBytes = longToNumber(reader.uint64());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
 /** Looks after the bytes of all repositories. For who administers the server. */
 export type StorageServiceService = typeof StorageServiceService;
 export const StorageServiceService = {
@@ -747,6 +1098,31 @@ export const StorageServiceService = {
       Buffer.from(VerifyResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): VerifyResponse => VerifyResponse.decode(value),
   },
+  /** Says what all repositories take up. */
+  measureUsage: {
+    path: "/pogo.v1.StorageService/MeasureUsage" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: MeasureUsageRequest): Buffer =>
+      Buffer.from(MeasureUsageRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): MeasureUsageRequest => MeasureUsageRequest.decode(value),
+    responseSerialize: (value: MeasureUsageResponse): Buffer =>
+      Buffer.from(MeasureUsageResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): MeasureUsageResponse =>
+      MeasureUsageResponse.decode(value),
+  },
+  /** Says what the contents of a repository may come to at most. */
+  setQuota: {
+    path: "/pogo.v1.StorageService/SetQuota" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: SetQuotaRequest): Buffer =>
+      Buffer.from(SetQuotaRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): SetQuotaRequest => SetQuotaRequest.decode(value),
+    responseSerialize: (value: SetQuotaResponse): Buffer =>
+      Buffer.from(SetQuotaResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): SetQuotaResponse => SetQuotaResponse.decode(value),
+  },
 } as const;
 
 export interface StorageServiceServer extends UntypedServiceImplementation {
@@ -765,6 +1141,10 @@ export interface StorageServiceServer extends UntypedServiceImplementation {
    * the one before.
    */
   verify: handleServerStreamingCall<VerifyRequest, VerifyResponse>;
+  /** Says what all repositories take up. */
+  measureUsage: handleUnaryCall<MeasureUsageRequest, MeasureUsageResponse>;
+  /** Says what the contents of a repository may come to at most. */
+  setQuota: handleUnaryCall<SetQuotaRequest, SetQuotaResponse>;
 }
 
 export interface StorageServiceClient extends Client {
@@ -807,6 +1187,38 @@ export interface StorageServiceClient extends Client {
     metadata?: Metadata,
     options?: Partial<CallOptions>,
   ): ClientReadableStream<VerifyResponse>;
+  /** Says what all repositories take up. */
+  measureUsage(
+    request: MeasureUsageRequest,
+    callback: (error: ServiceError | null, response: MeasureUsageResponse) => void,
+  ): ClientUnaryCall;
+  measureUsage(
+    request: MeasureUsageRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: MeasureUsageResponse) => void,
+  ): ClientUnaryCall;
+  measureUsage(
+    request: MeasureUsageRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: MeasureUsageResponse) => void,
+  ): ClientUnaryCall;
+  /** Says what the contents of a repository may come to at most. */
+  setQuota(
+    request: SetQuotaRequest,
+    callback: (error: ServiceError | null, response: SetQuotaResponse) => void,
+  ): ClientUnaryCall;
+  setQuota(
+    request: SetQuotaRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: SetQuotaResponse) => void,
+  ): ClientUnaryCall;
+  setQuota(
+    request: SetQuotaRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: SetQuotaResponse) => void,
+  ): ClientUnaryCall;
 }
 
 export const StorageServiceClient = makeGenericClientConstructor(
