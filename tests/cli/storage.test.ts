@@ -94,7 +94,8 @@ test("a push that a quota forbids is refused before anything is sent", async () 
   expect(await pogo.ok(["admin", "quota", "game", "none"], user)).toBe(
     "game may hold as much as it likes; it holds 4.0 kB\n",
   );
-  expect(await pogo.ok(["admin", "du"], user)).toMatch(
-    /^repository +objects +raw +unique +stored +quota\ngame +2 +8\.0 kB +4\.0 kB +\d+ B +none\nin the store +2 +\d+ B\n$/,
-  );
+  const [head, game, total] = (await pogo.ok(["admin", "du"], user)).split("\n");
+  expect(head).toMatch(/^repository +objects +raw +unique +stored +quota$/);
+  expect(game).toMatch(/^game +2 +8\.0 kB +4\.0 kB +\d+ B +none$/);
+  expect(total).toMatch(/^in the store +2 +\d+ B$/);
 });

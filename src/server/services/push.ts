@@ -56,7 +56,7 @@ export async function findMissing(
   };
 }
 
-/** How many bytes more a repository may hold; refuses when that is less than are going to be sent. */
+/** How many bytes more a repository may hold; refuses when that is less than what is to come. */
 async function findRoom(
   sql: Sql,
   { repositoryId, name, quotaBytes }: RepositoryRow,
