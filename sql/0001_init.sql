@@ -98,6 +98,8 @@ create table tokens (
   scope repository_role not null default 'admin' check (scope <> 'maintain'),
   -- The only repository that it is good for; null is all of its owner's.
   repository_id bigint references repositories on delete cascade,
+  -- It may read that repository's secrets.
+  reads_secrets boolean not null default false check (not reads_secrets or repository_id is not null),
   created_at timestamptz(3) not null default now(),
   last_used_at timestamptz(3),
   expires_at timestamptz(3),
@@ -115,6 +117,7 @@ create table workload_trusts (
   -- "*" is any text.
   subject text not null,
   scope repository_role not null check (scope in ('read', 'write')),
+  reads_secrets boolean not null,
   created_at timestamptz(3) not null default now(),
   primary key (repository_id, name)
 );
@@ -146,6 +149,18 @@ create table object_keys (
   salt bytea not null,
   wrapped bytea not null,
   wrapped_at timestamptz(3) not null default now()
+);
+
+-- What builds and webhooks need: sealed with a data key, bound to the repository and the name, so
+-- that a row that is moved elsewhere does not open. See server/sealing.ts.
+create table secrets (
+  repository_id bigint not null references repositories on delete cascade,
+  name text collate "C" not null,
+  key_number integer not null references object_keys (number),
+  sealed bytea not null,
+  set_by bigint not null references users (user_id),
+  set_at timestamptz(3) not null default now(),
+  primary key (repository_id, name)
 );
 
 -- Objects whose bytes the store did not have when it was asked for them, or not as they were. Who

@@ -110,6 +110,18 @@ const program: Program = {
           },
         },
       },
+      secret: {
+        description: "keep what builds and webhooks need and nobody should see",
+        commands: {
+          set: { load: () => import("#cli/commands/secret/set.ts").then((m) => m.secretSet) },
+          list: { load: () => import("#cli/commands/secret/list.ts").then((m) => m.secretList) },
+          get: { load: () => import("#cli/commands/secret/get.ts").then((m) => m.secretGet) },
+          rm: {
+            aliases: ["delete", "remove"],
+            load: () => import("#cli/commands/secret/rm.ts").then((m) => m.secretRemove),
+          },
+        },
+      },
       member: {
         description: "say who may do what in a repository",
         commands: {

@@ -65,11 +65,32 @@ async function interrupt(signal: AbortSignal): Promise<void> {
 
 /** Reads a secret from stdin: one line, its end left away. */
 export async function readLineFromStdin(): Promise<string> {
-  let text = "";
-  const decoder = new TextDecoder();
-  for await (const bytes of Bun.stdin.stream()) {
-    text += decoder.decode(bytes, { stream: true });
-    if (text.length > inputBytesMax) throw new PogoError("usage", "stdin is too long for one line");
+  return new TextDecoder().decode(await readStdin()).trim();
+}
+
+/** Reads a secret of any number of lines from stdin. The end of an only line is no part of it. */
+export async function readTextFromStdin(): Promise<string> {
+  const bytes = await readStdin();
+  try {
+    const text = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
+    return text.replace(/^([^\r\n]*)\r?\n$/, "$1");
+  } catch (cause) {
+    throw new PogoError("usage", "what stdin says is no text", {
+      hint: "write it in base64",
+      cause,
+    });
   }
-  return text.trim();
+}
+
+async function readStdin(): Promise<Uint8Array> {
+  const parts: Uint8Array[] = [];
+  let size = 0;
+  for await (const bytes of Bun.stdin.stream()) {
+    parts.push(bytes);
+    size += bytes.length;
+    if (size > inputBytesMax) {
+      throw new PogoError("usage", `stdin has more than ${inputBytesMax} bytes`);
+    }
+  }
+  return Buffer.concat(parts);
 }

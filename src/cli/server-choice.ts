@@ -32,6 +32,30 @@ export const serverArgs = {
   server: { type: "string", valueHint: "URL", description: "the server" },
 } as const;
 
+/** Options of commands about a repository that need no working copy of it. */
+export const repositoryArgs = {
+  repository: {
+    type: "string",
+    valueHint: "REPO",
+    description: "the repository, if not the working copy's",
+  },
+  ...serverArgs,
+} as const;
+
+/** Connects for the repository that is named, else for the working copy's. */
+export async function openNamedRepository(
+  context: Context,
+  { repository, server }: { repository?: string | undefined; server?: string | undefined },
+): Promise<{ channel: Channel; repository: string } & Disposable> {
+  if (repository !== undefined) return { ...(await connectToServer(context, server)), repository };
+  if (server !== undefined) {
+    throw new PogoError("usage", "--server goes with --repository", {
+      hint: "without both it is the working copy's",
+    });
+  }
+  return await openRepository(context);
+}
+
 /**
  * The server that a command means: the one that is named, else POGO_SERVER, else the working
  * copy's, else the only one that the user logged in to.

@@ -2,11 +2,12 @@ import type { Token } from "#gen/pogo/v1/auth.ts";
 
 /** A token as programs get it: times in ISO 8601, null for what is not. */
 export function tokenJson(token: Token) {
-  const { name, scope, repository, createdAt, lastUsedAt, expiresAt } = token;
+  const { name, scope, repository, readsSecrets, createdAt, lastUsedAt, expiresAt } = token;
   return {
     name,
     scope,
     repository: repository || null,
+    readsSecrets,
     createdAt: time(createdAt),
     lastUsedAt: time(lastUsedAt),
     expiresAt: time(expiresAt),
@@ -14,8 +15,12 @@ export function tokenJson(token: Token) {
 }
 
 /** What a token is limited to, in words; nothing for one that is not. */
-export function limitText({ scope, repository }: Token): string {
-  const limits = [scope !== "admin" && `may ${scope}`, repository && `only ${repository}`];
+export function limitText({ scope, repository, readsSecrets }: Token): string {
+  const limits = [
+    scope !== "admin" && `may ${scope}`,
+    repository && `only ${repository}`,
+    readsSecrets && "and its secrets",
+  ];
   return limits.filter(Boolean).join(", ");
 }
 

@@ -87,6 +87,11 @@ export const rulesMax = 100;
 export const trustsMax = 100;
 export const trustTextBytesMax = 1000;
 
+/** Secrets of a repository, and how large one is: a chain of certificates fits, no archive. */
+export const secretsMax = 100;
+export const secretNameBytesMax = 100;
+export const secretBytesMax = 48 * kib;
+
 /** Logins that wait to be confirmed elsewhere: anyone may begin one. */
 export const ssoLoginsMax = 1000;
 

@@ -123,6 +123,27 @@ export async function requireAdmin(
   return await requireRole(sql, caller, name, "admin");
 }
 
+/**
+ * Finds a repository for somebody who may read its secrets: who administers it, or a token that
+ * somebody who does made for it. No role that writes is enough, as what writes is not what builds.
+ */
+export async function requireSecrets(
+  sql: Queries,
+  caller: Caller | undefined,
+  name: string,
+): Promise<{ repository: RepositoryRow; caller: Caller }> {
+  const user = requireUser(caller);
+  const { userName, token, need } = user;
+  if (need !== "secrets") throw new Error(`the call needs secrets, and its row says ${need}`);
+  const repository = await findReadable(sql, user, name);
+  const { repositoryId, role } = repository;
+  const isMadeToRead = token.readsSecrets && token.repositoryId === repositoryId && role !== null;
+  if (isMadeToRead || includesRole(role, "admin")) return { repository, caller: user };
+  throw new PogoError("denied", `${userName} may not read the secrets of ${name} by this token`, {
+    hint: `who administers it may, and tokens for it: pogo token create ci --deploy ${name} --secrets`,
+  });
+}
+
 /** What decides which repositories a caller may see, and what else in them. */
 export function reachOf(caller: Caller | undefined) {
   if (!caller) return undefined;

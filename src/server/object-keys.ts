@@ -1,25 +1,23 @@
 /**
  * The keys of encryption at rest. An operator has a few keys, each with an id, in a file or in the
- * environment; they wrap the data keys, which are in the database and encrypt the objects. To
- * change to another key, an operator puts it before the others: at the next start the data keys
- * are wrapped with it, no object is written anew, and the old one may be thrown away.
+ * environment; they wrap the data keys, which are in the database and encrypt the objects and the
+ * secrets. To change to another key, an operator puts it before the others: at the next start the
+ * data keys are wrapped with it, nothing else is written anew, and the old one may be thrown away.
  */
-import { createCipheriv, createDecipheriv, randomBytes } from "node:crypto";
+import { randomBytes } from "node:crypto";
 
 import { PogoError } from "#core/errors.ts";
 import { passphraseLengthMin } from "#core/limits.ts";
 import { passphraseKey } from "#core/passphrase.ts";
 import { transaction, type Sql } from "./db/connect.ts";
 import { lockObjectKeys, putObjectKey, type WrappedKey } from "./db/object-keys.ts";
+import { seal, unseal } from "./sealing.ts";
 
 /** A key of the operator's: its bytes, or a passphrase that they are made from. */
 type OperatorKey = { id: string; bytes?: Uint8Array; passphrase?: string };
 
 const keyBytes = 32;
 const saltBytes = 16;
-const nonceBytes = 12;
-const tagBytes = 16;
-const cipherName = "aes-256-gcm";
 
 const formatHint = "one key a line, ID: BASE64 of 32 bytes (openssl rand -base64 32)";
 
@@ -81,35 +79,25 @@ function parseKeys(text: string): OperatorKey[] {
 
 async function wrap(number: number, dataKey: Uint8Array, key: OperatorKey): Promise<WrappedKey> {
   const salt = randomBytes(saltBytes);
-  const nonce = randomBytes(nonceBytes);
-  const cipher = createCipheriv(cipherName, await bytesOf(key, salt), nonce);
-  cipher.setAAD(boundTo(number));
-  const parts = [nonce, cipher.update(dataKey), cipher.final(), cipher.getAuthTag()];
-  return { number, keyId: key.id, salt, wrapped: Buffer.concat(parts) };
+  const wrapped = seal(await bytesOf(key, salt), dataKey, boundTo(number));
+  return { number, keyId: key.id, salt, wrapped };
 }
 
 async function unwrap(row: WrappedKey, operatorKeys: readonly OperatorKey[]): Promise<Uint8Array> {
   const key = operatorKeys.find(({ id }) => id === row.keyId);
   if (!key) throw missingKey(row, operatorKeys);
-  const nonce = row.wrapped.subarray(0, nonceBytes);
-  const decipher = createDecipheriv(cipherName, await bytesOf(key, row.salt), nonce);
-  decipher.setAAD(boundTo(row.number));
-  decipher.setAuthTag(row.wrapped.subarray(-tagBytes));
-  try {
-    const text = decipher.update(row.wrapped.subarray(nonceBytes, -tagBytes));
-    return new Uint8Array(Buffer.concat([text, decipher.final()]));
-  } catch (cause) {
-    const message = `the key "${row.keyId}" is not the one that the objects are encrypted with`;
-    throw new PogoError("usage", message, { hint: "start with the right one", cause });
-  }
+  const dataKey = unseal(await bytesOf(key, row.salt), row.wrapped, boundTo(row.number));
+  if (dataKey) return dataKey;
+  const message = `the key "${row.keyId}" is not the one that the objects are encrypted with`;
+  throw new PogoError("usage", message, { hint: "start with the right one" });
 }
 
 async function bytesOf(key: OperatorKey, salt: Uint8Array): Promise<Uint8Array> {
   return key.bytes ?? (await passphraseKey(key.passphrase ?? "", salt));
 }
 
-function boundTo(number: number): Uint8Array {
-  return Buffer.from(`pogo data key ${number}`);
+function boundTo(number: number): string {
+  return `pogo data key ${number}`;
 }
 
 function missingKey({ keyId }: WrappedKey, operatorKeys: readonly OperatorKey[]): PogoError {

@@ -25,6 +25,7 @@ import { PushServiceService } from "#gen/pogo/v1/push.ts";
 import { QueryServiceService } from "#gen/pogo/v1/query.ts";
 import { RepositoryServiceService } from "#gen/pogo/v1/repository.ts";
 import { RuleServiceService } from "#gen/pogo/v1/rule.ts";
+import { SecretServiceService } from "#gen/pogo/v1/secret.ts";
 import { StorageServiceService } from "#gen/pogo/v1/storage.ts";
 import { UserServiceService } from "#gen/pogo/v1/user.ts";
 import { WorkloadServiceService } from "#gen/pogo/v1/workload.ts";
@@ -56,9 +57,11 @@ import { pushService } from "./services/push.ts";
 import { queryService } from "./services/query.ts";
 import { repositoryService } from "./services/repository.ts";
 import { ruleService } from "./services/rule.ts";
+import { secretService } from "./services/secret.ts";
 import { storageService, type StorageParts } from "./services/storage.ts";
 import { userService } from "./services/user.ts";
 import { workloadService } from "./services/workload.ts";
+import type { DataKeys } from "./store/encrypted.ts";
 import {
   directoriesOf,
   parseLocation,
@@ -85,7 +88,7 @@ export type ServerOptions = {
   cacheBytesMax?: number | undefined;
   /** How long what was removed or overwritten can be gone back to. */
   retentionMs?: number | undefined;
-  /** Keys that objects are encrypted with: see object-keys.ts. */
+  /** Keys that objects and secrets are encrypted with: see object-keys.ts. */
   keys?: string | undefined;
   /** Token of the user root; else one is made up at the first start. */
   rootToken?: string | undefined;
@@ -135,7 +138,8 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   await using opening = new AsyncDisposableStack();
   const sql = await openDatabase(configuration, opening);
   await prepareDatabase(sql);
-  const { store, volumes } = await openObjects(configuration, sql);
+  const dataKeys = await openDataKeys(sql, options.keys);
+  const { store, volumes } = await openObjects(configuration, sql, dataKeys);
   opening.use(store);
   opening.use(openUpkeep({ sql, store, retentionMs }, observeUpkeep(observe)));
   const root = await ensureRoot(sql, options.rootToken);
@@ -149,7 +153,17 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
       : undefined;
   const sso = options.sso && (await import("./sso/sso.ts")).openSso(options.sso);
   const services = openServices(
-    { sql, store, volumes, retentionMs, directory, sso, issuers, callRates: options.callRates },
+    {
+      sql,
+      store,
+      dataKeys,
+      volumes,
+      retentionMs,
+      directory,
+      sso,
+      issuers,
+      callRates: options.callRates,
+    },
     calls,
   );
   const http = webListener({ sql });
@@ -230,18 +244,16 @@ async function openDatabase(
 }
 
 /** Opens the objects. What is found damaged is noted, so that who has it is asked for it again. */
-async function openObjects(configuration: Configuration, sql: Sql): Promise<OpenedStore> {
-  const {
-    location,
-    dataDirectory,
-    cacheBytesMax = objectCacheBytesUnlessSaid,
-    keys,
-  } = configuration;
+async function openObjects(
+  { location, dataDirectory, cacheBytesMax = objectCacheBytesUnlessSaid }: Configuration,
+  sql: Sql,
+  keys: DataKeys | undefined,
+): Promise<OpenedStore> {
   const cache = {
     directory: join(resolve(dataDirectory), "object-cache"),
     bytesMax: cacheBytesMax,
   };
-  const opened = await openStore({ location, cache, keys: await openDataKeys(sql, keys) });
+  const opened = await openStore({ location, cache, keys });
   // Whoever reads it is told in any case, and whoever reads it next notes it.
   const note = (hash: Hash) => noteDamaged(sql, hash).catch(() => {});
   return { ...opened, store: reportingStore(opened.store, note) };
@@ -273,6 +285,7 @@ function openServices(parts: StorageParts, handlers: Handlers): Service[] {
     { definition: GroupServiceService, implementation: groupService(parts, calls) },
     { definition: AuditServiceService, implementation: auditService(parts, calls) },
     { definition: RuleServiceService, implementation: ruleService(parts, calls) },
+    { definition: SecretServiceService, implementation: secretService(parts, calls) },
     { definition: WorkloadServiceService, implementation: workloadService(parts, calls) },
     { definition: MemberServiceService, implementation: memberService(parts, calls) },
     { definition: StorageServiceService, implementation: storageService(parts, calls) },

@@ -13,7 +13,7 @@ let scene: Scene;
 let ann: Person;
 let root: ReturnType<typeof openPogo>;
 beforeAll(async () => {
-  scene = await openScene(engine);
+  scene = await openScene(engine, { keys: "test: passphrase of these tests" });
   ann = await scene.person("ann");
   root = openPogo({ POGO_SERVER: scene.url, POGO_TOKEN: testRootToken });
 });
@@ -109,6 +109,46 @@ test("a deploy token is its repository's: it reads or writes that, and is revoke
   expect(await copy.json("token", "list", "--deploy", repository)).toMatchObject([{ name: "ci" }]);
   expect(await copy.ok("token", "revoke", "ci", "--deploy", repository)).toBe("revoked ci\n");
   expect(await ci.run(["whoami"])).toMatchObject({ exitCode: 6 });
+});
+
+test("a secret's value comes from stdin, and is shown by nothing but pogo secret get", async () => {
+  const copy = await ann.init();
+  const { repository } = copy;
+  const key = "-----BEGIN KEY-----\nhidden\n-----END KEY-----\n";
+  const set = async (secret: string, value: string) => {
+    const { stdout } = await copy.run(["secret", "set", secret, "--stdin"], { stdin: value });
+    return stdout;
+  };
+  expect(await set("TOKEN", "hidden too\n")).toBe(`keeping TOKEN of ${repository}\n`);
+  expect(await set("KEY", key)).toBe(`keeping KEY of ${repository}\n`);
+  expect(await set("TOKEN", "hidden as well\r\n")).toBe(`replaced TOKEN of ${repository}\n`);
+  const list = await copy.ok("secret", "list");
+  const day = /\d{4}-\d\d-\d\d/g;
+  expect(list.replaceAll(day, "DAY")).toBe("KEY    set DAY by ann\nTOKEN  set DAY by ann\n");
+  expect(await copy.json("secret", "list")).toMatchObject([{ name: "KEY", setBy: "ann" }, {}]);
+  expect(await copy.ok("secret", "get", "KEY")).toBe(key);
+  expect(await copy.ok("secret", "get", "TOKEN")).toBe("hidden as well");
+  expect(await copy.json("secret", "get", "TOKEN")).toEqual({
+    name: "TOKEN",
+    value: "hidden as well",
+  });
+  expect(await copy.fails("secret", "set", "TOKEN")).toMatchObject({
+    code: "usage",
+    hint: "pogo secret set TOKEN --stdin",
+  });
+  const pair = await copy.fails("secret", "set", "TOKEN=hidden", "--stdin");
+  expect(pair).toMatchObject({ code: "usage", message: expect.not.stringContaining("hidden") });
+
+  const made = await copy.json("token", "create", "ci", "--deploy", repository, "--secrets");
+  expect(made).toMatchObject({ scope: "read", repository, readsSecrets: true });
+  using ci = openPogo({ POGO_SERVER: scene.url, POGO_TOKEN: made.token });
+  const elsewhere = ["--repository", repository];
+  expect(await ci.ok(["secret", "get", "TOKEN", ...elsewhere])).toBe("hidden as well");
+  expect(await ci.run(["secret", "list", ...elsewhere])).toMatchObject({ exitCode: 6 });
+  expect(await copy.ok("token", "list", "--deploy", repository)).toContain("and its secrets");
+  expect(await copy.ok("secret", "rm", "TOKEN")).toBe(`removed TOKEN of ${repository}\n`);
+  expect((await ci.run(["secret", "get", "TOKEN", ...elsewhere])).exitCode).toBe(3);
+  expect(await root.ok(["admin", "audit"])).not.toContain("hidden");
 });
 
 test("rules for bookmarks are made, listed, held and removed", async () => {

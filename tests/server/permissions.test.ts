@@ -93,7 +93,13 @@ const calls = {
     "PushService/PutObjects",
     "PushService/PutTrees",
   ],
-  maintain: ["RuleService/RemoveRule", "RuleService/SetRule"],
+  maintain: [
+    "RuleService/RemoveRule",
+    "RuleService/SetRule",
+    "SecretService/ListSecrets",
+    "SecretService/RemoveSecret",
+    "SecretService/SetSecret",
+  ],
   admin: [
     "MemberService/CreateDeployToken",
     "MemberService/ListDeployTokens",
@@ -106,37 +112,40 @@ const calls = {
     "WorkloadService/RemoveTrust",
     "WorkloadService/SetTrust",
   ],
+  secrets: ["SecretService/GetSecret"],
 };
 
 /**
- * What becomes of a call of each kind, by caller: yes; no, which is "denied"; or hide, which is
- * "no such repository".
+ * What becomes of a call of each kind, in the order of above, by caller: yes; no, which is
+ * "denied"; or hide, which is "no such repository".
  */
 const expected = `
-                     anywhere                 |public                    |private
-                     nobody user account root |read write maintain admin |read write maintain admin
-nobody               yes    no   no      no   |yes  no    no       no    |no   no    no       no
-a stranger           yes    yes  yes     no   |yes  no    no       no    |hide hide  hide     hide
-a reader             yes    yes  yes     no   |yes  no    no       no    |yes  no    no       no
-a writer             yes    yes  yes     no   |yes  yes   no       no    |yes  yes   no       no
-in a writing group   yes    yes  yes     no   |yes  yes   no       no    |yes  yes   no       no
-a maintainer         yes    yes  yes     no   |yes  yes   yes      no    |yes  yes   yes      no
-an admin             yes    yes  yes     no   |yes  yes   yes      yes   |yes  yes   yes      yes
-root                 yes    yes  yes     yes  |yes  yes   yes      yes   |yes  yes   yes      yes
-admin's read token   yes    yes  no      no   |yes  no    no       no    |yes  no    no       no
-admin's write token  yes    yes  no      no   |yes  yes   no       no    |yes  yes   no       no
-admin's token for it yes    yes  no      no   |yes  yes   yes      yes   |yes  yes   yes      yes
-admin's for another  yes    yes  no      no   |yes  no    no       no    |hide hide  hide     hide
-root's write token   yes    yes  no      no   |yes  yes   no       no    |yes  yes   no       no
-root's for another   yes    yes  no      no   |yes  no    no       no    |hide hide  hide     hide
-deploy token, read   yes    yes  no      no   |yes  no    no       no    |yes  no    no       no
-deploy token, write  yes    yes  no      no   |yes  yes   no       no    |yes  yes   no       no
-deploy token, other  yes    yes  no      no   |yes  no    no       no    |hide hide  hide     hide
-an expired token     no     no   no      no   |no   no    no       no    |no   no    no       no
-a revoked token      no     no   no      no   |no   no    no       no    |no   no    no       no
-revoked deploy token no     no   no      no   |no   no    no       no    |no   no    no       no
-a disabled admin     no     no   no      no   |no   no    no       no    |no   no    no       no
-a made-up token      no     no   no      no   |no   no    no       no    |no   no    no       no
+                     anywhere           |public                       |private
+                     any user acct root |read write maint admin secret|read write maint admin secret
+nobody               yes no   no   no   |yes  no    no    no    no    |no   no    no    no    no
+a stranger           yes yes  yes  no   |yes  no    no    no    no    |hide hide  hide  hide  hide
+a reader             yes yes  yes  no   |yes  no    no    no    no    |yes  no    no    no    no
+a writer             yes yes  yes  no   |yes  yes   no    no    no    |yes  yes   no    no    no
+in a writing group   yes yes  yes  no   |yes  yes   no    no    no    |yes  yes   no    no    no
+a maintainer         yes yes  yes  no   |yes  yes   yes   no    no    |yes  yes   yes   no    no
+an admin             yes yes  yes  no   |yes  yes   yes   yes   yes   |yes  yes   yes   yes   yes
+root                 yes yes  yes  yes  |yes  yes   yes   yes   yes   |yes  yes   yes   yes   yes
+admin's read token   yes yes  no   no   |yes  no    no    no    no    |yes  no    no    no    no
+admin's write token  yes yes  no   no   |yes  yes   no    no    no    |yes  yes   no    no    no
+admin's token for it yes yes  no   no   |yes  yes   yes   yes   yes   |yes  yes   yes   yes   yes
+admin's for another  yes yes  no   no   |yes  no    no    no    no    |hide hide  hide  hide  hide
+root's write token   yes yes  no   no   |yes  yes   no    no    no    |yes  yes   no    no    no
+root's for another   yes yes  no   no   |yes  no    no    no    no    |hide hide  hide  hide  hide
+deploy token, read   yes yes  no   no   |yes  no    no    no    no    |yes  no    no    no    no
+deploy token, write  yes yes  no   no   |yes  yes   no    no    no    |yes  yes   no    no    no
+token for secrets    yes yes  no   no   |yes  no    no    no    yes   |yes  no    no    no    yes
+deploy token, other  yes yes  no   no   |yes  no    no    no    no    |hide hide  hide  hide  hide
+other's for secrets  yes yes  no   no   |yes  no    no    no    no    |hide hide  hide  hide  hide
+an expired token     no  no   no   no   |no   no    no    no    no    |no   no    no    no    no
+a revoked token      no  no   no   no   |no   no    no    no    no    |no   no    no    no    no
+revoked deploy token no  no   no   no   |no   no    no    no    no    |no   no    no    no    no
+a disabled admin     no  no   no   no   |no   no    no    no    no    |no   no    no    no    no
+a made-up token      no  no   no   no   |no   no    no    no    no    |no   no    no    no    no
 `;
 
 /** How it begins when those who were let through are denied what they ask for. */
@@ -150,6 +159,8 @@ const otherwiseDenied = [
 type Kind = keyof typeof calls;
 type Callers = Record<string, (repository: string) => Channel>;
 const kinds = Object.keys(calls) as Kind[];
+// Those that are about no repository.
+const kindsAnywhere = 4;
 
 test("every call of the protocol has a row, the one that is expected", async () => {
   const listed = new Map(
@@ -176,7 +187,7 @@ describe.each(engines)("%s", (engine) => {
   let methods: Map<string, Method>;
   beforeAll(async () => {
     methods = await protocolCalls();
-    server = await startTestServer(engine);
+    server = await startTestServer(engine, { keys: "test: passphrase of these tests" });
     callers = await makeCallers(server);
   });
   afterAll(() => server[Symbol.asyncDispose]());
@@ -228,9 +239,9 @@ describe.each(engines)("%s", (engine) => {
 function expectation(who: string, kind: Kind, repository: string): string {
   const row = expected.split("\n").find((line) => line.startsWith(who.padEnd(21)));
   const cells = row!.slice(21).replaceAll("|", " ").trim().split(/ +/);
-  const column =
-    kinds.indexOf(kind) + (kinds.indexOf(kind) >= 4 && repository !== "public" ? 4 : 0);
-  return cells[column]!;
+  const column = kinds.indexOf(kind);
+  const isHidden = column >= kindsAnywhere && repository !== "public";
+  return cells[column + (isHidden ? kinds.length - kindsAnywhere : 0)]!;
 }
 
 /** Whether a call was let through: what came of it then is its own business. */
@@ -267,8 +278,9 @@ async function makeCallers(server: TestServer): Promise<Callers> {
     const request = { name: JSON.stringify(limits), expiresAt: 0, user: "", ...limits };
     return server.channel((await by.unary(Auth.createToken, request)).secret);
   };
-  const deploy = async (repository: string, scope: string) => {
-    const request = { repository, name: scope, scope, expiresAt: 0 };
+  const deploy = async (repository: string, scope: string, readsSecrets = false) => {
+    const name = `${scope}-${readsSecrets}`;
+    const request = { repository, name, scope, expiresAt: 0, readsSecrets };
     const { secret } = await creator.unary(Members.createDeployToken, request);
     return server.channel(secret);
   };
@@ -302,7 +314,9 @@ async function makeCallers(server: TestServer): Promise<Callers> {
     "root's for another": all(await limited(root, { repository: "other" })),
     "deploy token, read": await each((repository) => deploy(repository, "read")),
     "deploy token, write": await each((repository) => deploy(repository, "write")),
+    "token for secrets": await each((repository) => deploy(repository, "read", true)),
     "deploy token, other": all(await deploy("other", "write")),
+    "other's for secrets": all(await deploy("other", "write", true)),
     ...(await makeInvalid(server, { root, creator, admin, person })),
   };
   return callers;
@@ -325,7 +339,8 @@ async function makeInvalid(
   const gone = { name: "gone", expiresAt: 0, user: "" };
   const revoked = server.channel((await admin.unary(Auth.createToken, gone)).secret);
   await admin.unary(Auth.revokeToken, { name: "gone" });
-  const request = { repository: "private", name: "gone", scope: "write", expiresAt: 0 };
+  const limits = { scope: "write", readsSecrets: true };
+  const request = { repository: "private", name: "gone", expiresAt: 0, ...limits };
   const { secret } = await creator.unary(Members.createDeployToken, request);
   await creator.unary(Members.revokeDeployToken, { repository: "private", name: "gone" });
   const revokedDeploy = server.channel(secret);

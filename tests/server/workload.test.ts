@@ -5,6 +5,7 @@ import { exportJWK, generateKeyPair, SignJWT, type CryptoKey } from "jose";
 import { openRemote } from "#client/remote.ts";
 import { AuthServiceService as Auth } from "#gen/pogo/v1/auth.ts";
 import { MemberServiceService as Members } from "#gen/pogo/v1/member.ts";
+import { SecretServiceService as Secrets } from "#gen/pogo/v1/secret.ts";
 import { WorkloadServiceService as Workloads } from "#gen/pogo/v1/workload.ts";
 import type { Channel } from "#rpc/channel.ts";
 import { openPogo } from "../support/pogo.ts";
@@ -34,12 +35,16 @@ beforeAll(async () => {
     },
   });
   issuer = `http://127.0.0.1:${provider.port}`;
-  server = await startTestServer("embedded", { workloadIssuers: [issuer] });
+  server = await startTestServer("embedded", {
+    workloadIssuers: [issuer],
+    keys: "test: passphrase of these tests",
+  });
   ann = await server.user("ann");
   const remote = await createRemote(ann, "game");
   await publish(remote, { a: "one" });
   await createRemote(ann, "other");
-  const trust = { name: "ci", issuer, audience, subject: "repo:acme/game:*", scope: "read" };
+  const subject = "repo:acme/game:*";
+  const trust = { name: "ci", issuer, audience, subject, scope: "read", readsSecrets: false };
   await ann.unary(Workloads.setTrust, { repository: "game", trust });
 });
 afterAll(async () => {
@@ -119,7 +124,7 @@ test("what is about somebody else, for somebody else, or signed by somebody else
 });
 
 test("a trust that would be too wide, or of an issuer of one's own, is refused", async () => {
-  const trust = { name: "x", issuer, audience, subject: "s", scope: "read" };
+  const trust = { name: "x", issuer, audience, subject: "s", scope: "read", readsSecrets: false };
   const set = (changed: object) =>
     refusal(
       ann.unary(Workloads.setTrust, { repository: "other", trust: { ...trust, ...changed } }),
@@ -133,10 +138,16 @@ test("a trust that would be too wide, or of an issuer of one's own, is refused",
 
 test("a trust and a deploy token do not share a name, as they would share a user", async () => {
   const deploy = (name: string) => {
-    const request = { repository: "other", name, scope: "write", expiresAt: 0 };
+    const request = {
+      repository: "other",
+      name,
+      scope: "write",
+      expiresAt: 0,
+      readsSecrets: false,
+    };
     return refusal(ann.unary(Members.createDeployToken, request));
   };
-  const trust = { issuer, audience, subject: "s", scope: "read" };
+  const trust = { issuer, audience, subject: "s", scope: "read", readsSecrets: false };
   const set = (name: string) => {
     const request = { repository: "other", trust: { name, ...trust } };
     return refusal(ann.unary(Workloads.setTrust, request));
@@ -147,15 +158,20 @@ test("a trust and a deploy token do not share a name, as they would share a user
 
 test("who is trusted no more is out at once; commands do all that", async () => {
   const { secret } = await exchange(await sign());
+  await ann.unary(Secrets.setSecret, { repository: "game", name: "KEY", value: "of the gate" });
   using pogo = openPogo({ POGO_SERVER: server.server.url });
   const { secret: own } = await ann.unary(Auth.createToken, { name: "x", expiresAt: 0, user: "" });
   const asAnn = { environment: { POGO_TOKEN: own } };
   expect(await pogo.ok(["repo", "trusts", "game"], asAnn)).toContain("ci  read: repo:acme/game:*");
-  const trust = ["repo", "trust", "game", "deploy", "--issuer", issuer, "--scope", "write"];
-  await pogo.ok([...trust, "--subject", "repo:acme/game:tag", "--audience", audience], asAnn);
-  const tag = await sign({ sub: "repo:acme/game:tag" });
+  const trust = ["repo", "trust", "game", "deploy", "--issuer", issuer, "--secrets"];
+  await pogo.ok([...trust, "--subject", "repo:acme/tools:tag", "--audience", audience], asAnn);
+  const tag = await sign({ sub: "repo:acme/tools:tag" });
   const printed = await pogo.ok(["token", "exchange", "game"], { stdin: `${tag}\n` });
   expect(printed).toMatch(/^pogo_[0-9A-Za-z]{44}\n$/);
+  const get = ["secret", "get", "KEY", "--repository", "game"];
+  const asBuild = (token: string) => pogo.run(get, { environment: { POGO_TOKEN: token } });
+  expect(await asBuild(printed.trim())).toMatchObject({ stdout: "of the gate", exitCode: 0 });
+  expect(await asBuild(secret)).toMatchObject({ stdout: "", exitCode: 6 });
   await pogo.ok(["repo", "untrust", "game", "ci"], asAnn);
   expect(await refusal(server.channel(secret).unary(Auth.getUser, {}))).toBe("denied");
   expect(await refusal(exchange(await sign()))).toBe("denied");

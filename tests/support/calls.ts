@@ -62,6 +62,9 @@ const particulars: Record<string, (repository: string) => object> = {
   "RuleService/SetRule": () => ({
     rule: { pattern: "no-such-*", role: "write", forwardOnly: true },
   }),
+  "SecretService/GetSecret": () => ({ name: "NONE" }),
+  "SecretService/RemoveSecret": () => ({ name: "NONE" }),
+  "SecretService/SetSecret": () => ({ name: "TOKEN", value: "hidden" }),
   "WorkloadService/SetTrust": () => ({
     trust: { name: "ci", issuer: "https://i", audience: "a", subject: "s", scope: "read" },
   }),

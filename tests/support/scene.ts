@@ -6,6 +6,7 @@ import { openRemote, type Remote } from "#client/remote.ts";
 import { AuthServiceService as Auth } from "#gen/pogo/v1/auth.ts";
 import type { FinishedCall } from "#rpc/serve.ts";
 import { connect } from "#server/db/connect.ts";
+import type { ServerOptions } from "#server/server.ts";
 import { openPogo, type Outcome, type Pogo, type RunOptions } from "./pogo.ts";
 import type { Engine } from "./postgres.ts";
 import { startTestServer, testRootToken, type TestServer } from "./server.ts";
@@ -63,7 +64,10 @@ export type Copy = {
 };
 
 /** Starts a server that people can come to. */
-export async function openScene(engine: Engine = "embedded"): Promise<Scene> {
+export async function openScene(
+  engine: Engine = "embedded",
+  options: Partial<ServerOptions> = {},
+): Promise<Scene> {
   await using opening = new AsyncDisposableStack();
   let scene: Scene | undefined;
   const waiting = new Map<string, () => void>();
@@ -74,7 +78,7 @@ export async function openScene(engine: Engine = "embedded"): Promise<Scene> {
     waiting.get(name)?.();
     waiting.delete(name);
   };
-  const server = opening.use(await startTestServer(engine, { observe }));
+  const server = opening.use(await startTestServer(engine, { observe, ...options }));
   const { url } = server.server;
   const root = server.channel(testRootToken);
   const parts = opening.move();

@@ -55,7 +55,8 @@ export const serve = command({
     keys: {
       type: "string",
       valueHint: "FILE",
-      description: "keys that objects are encrypted with, the newest first; also POGO_KEYS",
+      description:
+        "keys that objects and secrets are encrypted with, the newest first; also POGO_KEYS",
     },
     tlsCert: { type: "string", valueHint: "FILE", description: "its certificate, in PEM" },
     tlsKey: { type: "string", valueHint: "FILE", description: "the certificate's key, in PEM" },

@@ -15,10 +15,12 @@ import type { Role } from "#core/role.ts";
  * - `user`: a valid token, whatever it is limited to
  * - `account`: a token that may do all that its owner may
  * - `root`: such a token of a user who administers the server
+ * - `secrets`: the role `admin` in the repository, or a token of that repository that was made to
+ *   read its secrets; its handler finds the repository by `requireSecrets`
  * - a role: at least that role in the repository, and a token that reaches so far; everybody has
  *   `read` in a public repository
  */
-export type Need = "nobody" | "user" | "account" | "root" | Role;
+export type Need = "nobody" | "user" | "account" | "root" | "secrets" | Role;
 
 const calls: Record<string, Need> = {
   "AuthService/GetUser": "user",
@@ -65,6 +67,11 @@ const calls: Record<string, Need> = {
   "MemberService/CreateDeployToken": "admin",
   "MemberService/ListDeployTokens": "admin",
   "MemberService/RevokeDeployToken": "admin",
+
+  "SecretService/SetSecret": "maintain",
+  "SecretService/ListSecrets": "maintain",
+  "SecretService/GetSecret": "secrets",
+  "SecretService/RemoveSecret": "maintain",
 
   "WorkloadService/SetTrust": "admin",
   "WorkloadService/ListTrusts": "admin",

@@ -16,6 +16,8 @@ export type TokenRow = {
   /** The only repository that it is good for; null is all of its owner's. */
   repositoryId: number | null;
   repositoryName: string | null;
+  /** It may read that repository's secrets. */
+  readsSecrets: boolean;
   createdAt: Date;
   lastUsedAt: Date | null;
   expiresAt: Date | null;
@@ -29,6 +31,7 @@ export type NewToken = {
   expiresAt?: Date | null;
   scope?: Scope;
   repositoryId?: number | null;
+  readsSecrets?: boolean;
 };
 
 /** Finds a token that is valid now, by the hash of its text. */
@@ -74,11 +77,12 @@ export async function listDeployTokens(sql: Queries, repositoryId: number): Prom
 
 /** Creates a token; nothing when its owner has one of that name. */
 export async function createToken(sql: Queries, token: NewToken): Promise<TokenRow | undefined> {
-  const { userId, name, hash, expiresAt = null, scope = "admin", repositoryId = null } = token;
+  const { userId, name, hash, expiresAt = null, scope = "admin" } = token;
+  const { repositoryId = null, readsSecrets = false } = token;
   const [row] = await sql<TokenRow[]>`
     with t as (
-      insert into tokens (user_id, name, hash, scope, repository_id, expires_at)
-      values (${userId}, ${name}, ${hash}, ${scope}, ${repositoryId}, ${expiresAt})
+      insert into tokens (user_id, name, hash, scope, repository_id, reads_secrets, expires_at)
+      values (${userId}, ${name}, ${hash}, ${scope}, ${repositoryId}, ${readsSecrets}, ${expiresAt})
       on conflict do nothing
       returning *
     )
@@ -113,5 +117,6 @@ export async function hasToken(sql: Queries, hash: Uint8Array): Promise<boolean>
 function columns(sql: Queries) {
   return sql`
     t.token_id, t.user_id, u.name as user_name, u.is_admin, u.is_deploy, t.name, t.hash, t.scope,
-    t.repository_id, r.name as repository_name, t.created_at, t.last_used_at, t.expires_at`;
+    t.repository_id, r.name as repository_name, t.reads_secrets, t.created_at, t.last_used_at,
+    t.expires_at`;
 }

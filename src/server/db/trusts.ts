@@ -9,23 +9,28 @@ export type TrustRow = {
   /** A pattern. */
   subject: string;
   scope: Exclude<Scope, "admin">;
+  /** They may read the repository's secrets. */
+  readsSecrets: boolean;
 };
 
 /** Lists the trusts of a repository by name. */
 export async function listTrusts(sql: Queries, repositoryId: number): Promise<TrustRow[]> {
   return await sql<TrustRow[]>`
-    select name, issuer, audience, subject, scope
+    select name, issuer, audience, subject, scope, reads_secrets
     from workload_trusts where repository_id = ${repositoryId} order by name`;
 }
 
 /** Sets a trust, in the place of the one of the same name. */
 export async function setTrust(tx: Queries, repositoryId: number, trust: TrustRow): Promise<void> {
-  const { name, issuer, audience, subject, scope } = trust;
+  const { name, issuer, audience, subject, scope, readsSecrets } = trust;
   await tx`
-    insert into workload_trusts (repository_id, name, issuer, audience, subject, scope)
-    values (${repositoryId}, ${name}, ${issuer}, ${audience}, ${subject}, ${scope})
+    insert into workload_trusts (repository_id, name, issuer, audience, subject, scope,
+      reads_secrets)
+    values (${repositoryId}, ${name}, ${issuer}, ${audience}, ${subject}, ${scope},
+      ${readsSecrets})
     on conflict (repository_id, name) do update set issuer = excluded.issuer,
-      audience = excluded.audience, subject = excluded.subject, scope = excluded.scope`;
+      audience = excluded.audience, subject = excluded.subject, scope = excluded.scope,
+      reads_secrets = excluded.reads_secrets`;
 }
 
 /** Removes a trust. */

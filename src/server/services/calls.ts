@@ -9,12 +9,15 @@ import { translateDatabaseError, type Sql } from "../db/connect.ts";
 import { isRequestDone } from "../db/operations.ts";
 import type { Sso } from "../sso/sso.ts";
 import type { WorkloadIssuers } from "../sso/workload.ts";
+import type { DataKeys } from "../store/encrypted.ts";
 import type { ObjectStore } from "../store/store.ts";
 
 /** What every service works with. */
 export type Parts = {
   sql: Sql;
   store: ObjectStore;
+  /** What secrets are sealed with, if the operator has keys. */
+  dataKeys?: DataKeys | undefined;
   directory?: Directory | undefined;
   sso?: Sso | undefined;
   issuers?: WorkloadIssuers | undefined;

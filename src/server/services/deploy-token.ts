@@ -34,7 +34,7 @@ export async function createDeployToken(
 ): Promise<CreateDeployTokenResponse> {
   const { repository, caller: user } = await requireAdmin(sql, caller, request.repository);
   const { repositoryId, name: repositoryName } = repository;
-  const { name } = request;
+  const { name, readsSecrets } = request;
   checkUserName(name);
   const scope = checkScope(request.scope);
   if (scope === "admin") {
@@ -53,10 +53,11 @@ export async function createDeployToken(
     const owner = known ?? (await findUser(tx, actor));
     if (!owner) throw new Error(`user ${actor} is neither new nor known`);
     const { userId } = owner;
-    const created = await createToken(tx, { userId, name, hash, expiresAt, scope, repositoryId });
+    const limits = { scope, repositoryId, readsSecrets };
+    const created = await createToken(tx, { userId, name, hash, expiresAt, ...limits });
     if (!created) return undefined;
     await setRole(tx, repositoryId, { userId }, scope);
-    const details = { token: name, scope, expiresAt: request.expiresAt };
+    const details = { token: name, scope, readsSecrets, expiresAt: request.expiresAt };
     await audit(tx, user, { repositoryName, details });
     return created;
   });

@@ -13,6 +13,7 @@ export function tokenMessage(row: TokenRow): Token {
     expiresAt: row.expiresAt?.getTime() ?? 0,
     scope: row.scope,
     repository: row.repositoryName ?? "",
+    readsSecrets: row.readsSecrets,
   };
 }
 

@@ -141,8 +141,9 @@ export async function exchangeToken(
     // A name of its own: many builds run at once.
     const name = `${trust.name} ${expiresAt.toISOString()} ${hashSecret(secret).toHex().slice(0, 8)}`;
     const hash = hashSecret(secret);
-    const { scope } = trust;
-    await createToken(tx, { userId, name, hash, scope, repositoryId, expiresAt });
+    const { scope, readsSecrets } = trust;
+    const limits = { scope, repositoryId, readsSecrets };
+    await createToken(tx, { userId, name, hash, expiresAt, ...limits });
     await auditLogin(
       tx,
       call,
@@ -166,7 +167,7 @@ function isMeant(trust: TrustRow, { issuer, audiences, subject }: WorkloadClaims
 
 function readTrust({ trust }: SetTrustRequest, issuers: WorkloadIssuers | undefined): TrustRow {
   if (!trust) throw new PogoError("usage", "no trust is given");
-  const { name, issuer, audience, subject, scope } = trust;
+  const { name, issuer, audience, subject, scope, readsSecrets } = trust;
   checkUserName(name);
   if (scope !== "read" && scope !== "write") {
     throw new PogoError("usage", "whoever is trusted may read, or read and write, and no more");
@@ -187,7 +188,7 @@ function readTrust({ trust }: SetTrustRequest, issuers: WorkloadIssuers | undefi
       hint: "whoever runs the server may: pogo serve --workload-issuers URL",
     });
   }
-  return { name, issuer, audience, subject, scope };
+  return { name, issuer, audience, subject, scope, readsSecrets };
 }
 
 async function ensureActor(tx: Queries, name: string, repositoryName: string): Promise<UserRow> {

@@ -14,7 +14,7 @@ export const memberSet = command({
     role: {
       type: "positional",
       required: true,
-      description: "read; write; maintain, to make rules for bookmarks; or admin",
+      description: "read; write; maintain, to make rules for bookmarks and keep secrets; or admin",
     },
     group: { type: "boolean", description: "USER is the name of a group" },
     ...serverArgs,

@@ -34,13 +34,16 @@ export const repoTrust = command({
       options: ["read", "write"],
       description: "what they may do (read)",
     },
+    secrets: { type: "boolean", description: "they may read the repository's secrets, too" },
     ...serverArgs,
   },
   async run({ args, context }) {
     const { repository, name, issuer, subject } = args;
     using connection = await connectToServer(context, args.server);
     const audience = args.audience ?? connection.server;
-    const trust = { name, issuer, subject, audience, scope: args.scope ?? "read" };
+    const readsSecrets = args.secrets === true;
+    const scope = args.scope ?? "read";
+    const trust = { name, issuer, subject, audience, scope, readsSecrets };
     const { signal } = context;
     await connection.channel.unary(Workloads.setTrust, { repository, trust }, { signal });
     context.report({ repository, ...trust }, ({ green }) => {

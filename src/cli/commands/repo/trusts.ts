@@ -20,8 +20,9 @@ export const repoTrusts = command({
     );
     context.print(trusts, ({ green }) => {
       const width = nameWidth(trusts);
-      const lines = trusts.map(({ name, issuer, subject, audience, scope }) => {
-        return `${green(name.padEnd(width))}  ${scope}: ${subject}, of ${issuer}, for ${audience}`;
+      const lines = trusts.map(({ name, issuer, subject, audience, scope, readsSecrets }) => {
+        const may = readsSecrets ? `${scope}, secrets` : scope;
+        return `${green(name.padEnd(width))}  ${may}: ${subject}, of ${issuer}, for ${audience}`;
       });
       return lines.join("\n");
     });

@@ -31,6 +31,10 @@ export const tokenCreate = command({
       valueHint: "REPO",
       description: "it is REPO's and nobody's, to read or write it: for what builds and deploys",
     },
+    secrets: {
+      type: "boolean",
+      description: "it may read the secrets of the repository that it is deployed from, too",
+    },
     user: {
       type: "string",
       valueHint: "USER",
@@ -43,6 +47,12 @@ export const tokenCreate = command({
     if (deploy !== undefined && (repository !== undefined || user !== undefined)) {
       throw new PogoError("usage", "a deploy token has no user and no other repository");
     }
+    const readsSecrets = args.secrets === true;
+    if (readsSecrets && deploy === undefined) {
+      throw new PogoError("usage", "only a deploy token is made to read secrets", {
+        hint: "pogo token create NAME --deploy REPO --secrets",
+      });
+    }
     const days = args.days === undefined ? 0 : wholeNumber(args.days, "--days", 1, tokenDaysMax);
     const scope = checkScope(args.scope ?? (deploy === undefined ? "admin" : "read"));
     const wanted: Wanted = {
@@ -50,6 +60,7 @@ export const tokenCreate = command({
       scope,
       expiresAt: days && Date.now() + days * dayMs,
       deploy,
+      readsSecrets,
       repository,
       user: user ?? "",
     };
@@ -70,17 +81,18 @@ type Wanted = {
   scope: Scope;
   expiresAt: number;
   deploy: string | undefined;
+  readsSecrets: boolean;
   repository: string | undefined;
   user: string;
 };
 
 async function create(
   channel: Channel,
-  { deploy, ...wanted }: Wanted,
+  { deploy, readsSecrets, ...wanted }: Wanted,
   signal: AbortSignal,
 ): Promise<CreateTokenResponse> {
   if (deploy === undefined) return await channel.unary(Auth.createToken, wanted, { signal });
   const { name, scope, expiresAt } = wanted;
-  const request = { repository: deploy, name, scope, expiresAt };
+  const request = { repository: deploy, name, scope, expiresAt, readsSecrets };
   return await channel.unary(Members.createDeployToken, request, { signal });
 }

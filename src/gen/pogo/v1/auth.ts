@@ -31,6 +31,8 @@ export interface Token {
   scope: string;
   /** The only repository that it is good for, beside what anyone may read; empty: all. */
   repository: string;
+  /** It may read that repository's secrets, as nobody else may but who administers it. */
+  readsSecrets: boolean;
 }
 
 export interface GetUserRequest {}
@@ -76,7 +78,15 @@ export interface RevokeTokenResponse {
 }
 
 function createBaseToken(): Token {
-  return { name: "", createdAt: 0, lastUsedAt: 0, expiresAt: 0, scope: "", repository: "" };
+  return {
+    name: "",
+    createdAt: 0,
+    lastUsedAt: 0,
+    expiresAt: 0,
+    scope: "",
+    repository: "",
+    readsSecrets: false,
+  };
 }
 
 export const Token: MessageFns<Token> = {
@@ -98,6 +108,9 @@ export const Token: MessageFns<Token> = {
     }
     if (message.repository !== "") {
       writer.uint32(50).string(message.repository);
+    }
+    if (message.readsSecrets !== false) {
+      writer.uint32(56).bool(message.readsSecrets);
     }
     return writer;
   },
@@ -161,6 +174,14 @@ export const Token: MessageFns<Token> = {
             }
 
             message.repository = reader.string();
+            continue;
+          }
+          case 7: {
+            if (tag !== 56) {
+              break;
+            }
+
+            message.readsSecrets = reader.bool();
             continue;
           }
         }

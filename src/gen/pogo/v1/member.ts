@@ -63,6 +63,8 @@ export interface CreateDeployTokenRequest {
   scope: string;
   /** 0: it does not expire. */
   expiresAt: number;
+  /** As in Token. */
+  readsSecrets: boolean;
 }
 
 export interface CreateDeployTokenResponse {
@@ -466,7 +468,7 @@ export const RemoveMemberResponse: MessageFns<RemoveMemberResponse> = {
 };
 
 function createBaseCreateDeployTokenRequest(): CreateDeployTokenRequest {
-  return { repository: "", name: "", scope: "", expiresAt: 0 };
+  return { repository: "", name: "", scope: "", expiresAt: 0, readsSecrets: false };
 }
 
 export const CreateDeployTokenRequest: MessageFns<CreateDeployTokenRequest> = {
@@ -485,6 +487,9 @@ export const CreateDeployTokenRequest: MessageFns<CreateDeployTokenRequest> = {
     }
     if (message.expiresAt !== 0) {
       writer.uint32(32).int64(message.expiresAt);
+    }
+    if (message.readsSecrets !== false) {
+      writer.uint32(40).bool(message.readsSecrets);
     }
     return writer;
   },
@@ -532,6 +537,14 @@ export const CreateDeployTokenRequest: MessageFns<CreateDeployTokenRequest> = {
             }
 
             message.expiresAt = longToNumber(reader.int64());
+            continue;
+          }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.readsSecrets = reader.bool();
             continue;
           }
         }

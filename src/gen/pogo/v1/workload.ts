@@ -29,6 +29,8 @@ export interface Trust {
   subject: string;
   /** read or write. */
   scope: string;
+  /** They may read the repository's secrets. */
+  readsSecrets: boolean;
 }
 
 export interface SetTrustRequest {
@@ -71,7 +73,7 @@ export interface ExchangeTokenResponse {
 }
 
 function createBaseTrust(): Trust {
-  return { name: "", issuer: "", audience: "", subject: "", scope: "" };
+  return { name: "", issuer: "", audience: "", subject: "", scope: "", readsSecrets: false };
 }
 
 export const Trust: MessageFns<Trust> = {
@@ -90,6 +92,9 @@ export const Trust: MessageFns<Trust> = {
     }
     if (message.scope !== "") {
       writer.uint32(42).string(message.scope);
+    }
+    if (message.readsSecrets !== false) {
+      writer.uint32(48).bool(message.readsSecrets);
     }
     return writer;
   },
@@ -145,6 +150,14 @@ export const Trust: MessageFns<Trust> = {
             }
 
             message.scope = reader.string();
+            continue;
+          }
+          case 6: {
+            if (tag !== 48) {
+              break;
+            }
+
+            message.readsSecrets = reader.bool();
             continue;
           }
         }
