@@ -54,6 +54,7 @@ const program: Program = {
       info: { load: () => import("#cli/commands/info.ts").then((m) => m.info) },
       cat: { load: () => import("#cli/commands/cat.ts").then((m) => m.cat) },
       ls: { load: () => import("#cli/commands/ls.ts").then((m) => m.ls) },
+      archive: { load: () => import("#cli/commands/archive.ts").then((m) => m.archive) },
     },
     "Edit history": {
       rebase: { load: () => import("#cli/commands/rebase.ts").then((m) => m.rebase) },

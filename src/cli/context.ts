@@ -18,6 +18,8 @@ export type Context = Output & {
   json: boolean;
   quiet: boolean;
   verbose: boolean;
+  /** Whether stdout is a terminal. */
+  terminal: boolean;
   /** Whether a person can be asked something: stdin and stderr are a terminal. */
   interactive: boolean;
   progress: Progress;
@@ -53,6 +55,7 @@ export function openContext(globals: Globals, interruption: Interruption): Conte
     json,
     quiet,
     verbose,
+    terminal: terminals.stdout,
     interactive: terminals.stdin && terminals.stderr,
     progress: shown
       ? terminalProgress({ columns: () => process.stderr.columns || 80 })

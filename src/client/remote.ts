@@ -9,6 +9,11 @@ import {
 import { isPogoError } from "#core/errors.ts";
 import type { Hash } from "#core/hash.ts";
 import { compareNames } from "#core/tree.ts";
+import {
+  ArchiveServiceService as Archives,
+  type ArchiveFormat,
+  type GetArchiveResponse,
+} from "#gen/pogo/v1/archive.ts";
 import { BookmarkServiceService as Bookmarks, type Bookmark } from "#gen/pogo/v1/bookmark.ts";
 import { ChangeServiceService as Changes, type RemoveChangeResponse } from "#gen/pogo/v1/change.ts";
 import type { Change } from "#gen/pogo/v1/common.ts";
@@ -184,6 +189,12 @@ export function openRemote(channel: Channel, repository: string, signal?: AbortS
       const messages = channel.serverStream(Pull.getTrees, request, settings);
       return namedTrees(root, fromParts(messages, treeBytesMax, "corrupt"));
     },
+    getArchive: (query: {
+      revision: string;
+      format: ArchiveFormat;
+      paths: string[];
+    }): AsyncGenerator<GetArchiveResponse> =>
+      channel.serverStream(Archives.getArchive, { repository, ...query }, settings),
     describeChange: async (revision: string, description: string): Promise<Change> => {
       const request = { repository, requestId: newRequestId(), revision, description };
       return checkChange((await channel.unary(Changes.describeChange, request, settings)).change);

@@ -11,6 +11,7 @@ import {
   objectCacheBytesUnlessSaid,
   rootTokenLengthMin,
 } from "#core/limits.ts";
+import { ArchiveServiceService } from "#gen/pogo/v1/archive.ts";
 import { AuditServiceService } from "#gen/pogo/v1/audit.ts";
 import { AuthServiceService } from "#gen/pogo/v1/auth.ts";
 import { BookmarkServiceService } from "#gen/pogo/v1/bookmark.ts";
@@ -31,7 +32,7 @@ import { UserServiceService } from "#gen/pogo/v1/user.ts";
 import { WorkloadServiceService } from "#gen/pogo/v1/workload.ts";
 import { listen, type Service } from "#rpc/listen.ts";
 import { readAddresses, type AddressReader } from "#rpc/forwarded.ts";
-import { handlers, type CallObserver, type Handlers } from "#rpc/serve.ts";
+import { handlers, type CallObserver } from "#rpc/serve.ts";
 import type { CallRates } from "./access/throttle.ts";
 import { ensureRoot } from "./auth.ts";
 import { checkDatabaseUrl, connect, translateDatabaseError, type Sql } from "./db/connect.ts";
@@ -39,13 +40,14 @@ import { migrate } from "./db/migrate.ts";
 import { noteDamaged } from "./db/objects.ts";
 import { openUpkeep } from "./gc/daily.ts";
 import { openDataKeys } from "./object-keys.ts";
+import { archiveService } from "./services/archive.ts";
 import { auditService } from "./services/audit.ts";
 import { openDirectory } from "./directory/directory.ts";
 import type { DirectoryOptions } from "./directory/options.ts";
 import { watchDirectory } from "./directory/watch.ts";
 import { authService } from "./services/auth.ts";
 import { bookmarkService } from "./services/bookmark.ts";
-import { authenticated } from "./services/calls.ts";
+import { authenticated, type CallHandlers } from "./services/calls.ts";
 import { changeService } from "./services/change.ts";
 import { historyService } from "./services/history-editing.ts";
 import { groupService } from "./services/group.ts";
@@ -72,7 +74,7 @@ import { openStore, type OpenedStore } from "./store/open.ts";
 import { reportingStore } from "./store/reporting.ts";
 import type { SsoOptions } from "./sso/options.ts";
 import { openTls, type TlsOptions } from "./tls/identity.ts";
-import { webListener } from "./web.ts";
+import { webListener } from "./web/listener.ts";
 
 export type ServerOptions = {
   /** Holds the embedded database and the objects, unless they are elsewhere. */
@@ -132,7 +134,7 @@ type Configuration = ServerOptions & {
 /** Starts a server. Nothing is created unless the whole configuration makes sense. */
 export async function startServer(options: ServerOptions): Promise<RunningServer> {
   const configuration = readConfiguration(options);
-  const { host, port, retentionMs, observe = () => {} } = configuration;
+  const { host, port, retentionMs, addressOf, observe = () => {} } = configuration;
   const place = { directory: resolve(options.dataDirectory), host };
   const tls = options.tls && (await openTls(options.tls, place));
   await using opening = new AsyncDisposableStack();
@@ -143,7 +145,6 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   opening.use(store);
   opening.use(openUpkeep({ sql, store, retentionMs }, observeUpkeep(observe)));
   const root = await ensureRoot(sql, options.rootToken);
-  const calls = handlers(observe, configuration.addressOf);
   const directory = options.directory && openDirectory(options.directory);
   if (directory) opening.use(watchDirectory({ sql, directory }, observeDirectory(observe)));
   const { workloadIssuers = [] } = options;
@@ -152,25 +153,15 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
       ? (await import("./sso/workload.ts")).openIssuers(workloadIssuers)
       : undefined;
   const sso = options.sso && (await import("./sso/sso.ts")).openSso(options.sso);
-  const services = openServices(
-    {
-      sql,
-      store,
-      dataKeys,
-      volumes,
-      retentionMs,
-      directory,
-      sso,
-      issuers,
-      callRates: options.callRates,
-    },
-    calls,
-  );
-  const http = webListener({ sql });
+  const { callRates } = options;
+  const parts = { sql, store, dataKeys, volumes, retentionMs, directory, sso, issuers, callRates };
+  const calls = authenticated(parts, handlers(observe, addressOf));
+  const services = openServices(parts, calls);
+  const http = webListener({ parts, calls, observe, addressOf });
   const listener = await listen({ host, port, services, http, tls: tls?.identity });
   opening.defer(() => listener.close(drainMs));
   if (tls) opening.use(tls.watch((identity) => listener.replaceTls(identity)));
-  const parts = opening.move();
+  const opened = opening.move();
   const name = host.includes(":") ? `[${host}]` : host;
   return {
     host,
@@ -178,7 +169,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     url: `${tls ? "https" : "http"}://${name}:${listener.port}`,
     fingerprint: tls?.isSelfSigned ? tls.fingerprint : undefined,
     rootToken: root.generated,
-    close: () => parts.disposeAsync(),
+    close: () => opened.disposeAsync(),
   };
 }
 
@@ -277,8 +268,7 @@ function observeDirectory(observe: CallObserver): (error: unknown) => void {
   return (error) => observe({ method: "directory", code: "internal", elapsedMs: 0, error });
 }
 
-function openServices(parts: StorageParts, handlers: Handlers): Service[] {
-  const calls = authenticated(parts, handlers);
+function openServices(parts: StorageParts, calls: CallHandlers): Service[] {
   return [
     { definition: AuthServiceService, implementation: authService(parts, calls) },
     { definition: UserServiceService, implementation: userService(parts, calls) },
@@ -291,6 +281,7 @@ function openServices(parts: StorageParts, handlers: Handlers): Service[] {
     { definition: StorageServiceService, implementation: storageService(parts, calls) },
     { definition: RepositoryServiceService, implementation: repositoryService(parts, calls) },
     { definition: PushServiceService, implementation: pushService(parts, calls) },
+    { definition: ArchiveServiceService, implementation: archiveService(parts, calls) },
     { definition: PullServiceService, implementation: pullService(parts, calls) },
     { definition: QueryServiceService, implementation: queryService(parts, calls) },
     { definition: MergeServiceService, implementation: mergeService(parts, calls) },

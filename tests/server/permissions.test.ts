@@ -11,7 +11,7 @@ import { RepositoryServiceService as Repositories } from "#gen/pogo/v1/repositor
 import { UserServiceService as Users } from "#gen/pogo/v1/user.ts";
 import { isPogoError } from "#core/errors.ts";
 import { needOfCall, needOfRoute } from "#server/access/needs.ts";
-import { routes } from "#server/web.ts";
+import { routes } from "#server/web/listener.ts";
 import type { Channel } from "#rpc/channel.ts";
 import { makeCall, protocolCalls, type Method } from "../support/calls.ts";
 import { engines, startMs } from "../support/postgres.ts";
@@ -61,6 +61,7 @@ const calls = {
     "UserService/UpdateUser",
   ],
   read: [
+    "ArchiveService/GetArchive",
     "BookmarkService/ListBookmarks",
     "OperationService/ListOperations",
     "PullService/GetObjects",
@@ -173,11 +174,12 @@ test("every call of the protocol has a row, the one that is expected", async () 
   expect(() => needOfCall("/pogo.v1.constructor")).toThrow("nobody has decided");
 });
 
-test("every route has a row, and is open to anyone", () => {
+test("every route has a row, the one that is expected", () => {
   const decided = Object.keys(routes).map((path) => [path, needOfRoute(path)]);
   expect(decided).toEqual([
     ["/", "nobody"],
     ["/healthz", "nobody"],
+    ["/{repository}/archive/{file}", "read"],
   ]);
 });
 
@@ -210,6 +212,23 @@ describe.each(engines)("%s", (engine) => {
       );
       await Promise.all(asked);
     }
+    expect(wrong).toEqual([]);
+  });
+
+  test("a route that needs read is answered to those who have it", async () => {
+    const wrong: string[] = [];
+    const asked = Object.entries(callers).flatMap(([who, channelFor]) =>
+      ["public", "private"].map(async (repository) => {
+        const token = server.tokenOf(channelFor(repository));
+        const headers = token === undefined ? {} : { authorization: `Bearer ${token}` };
+        const url = `${server.server.url}/${repository}/archive/main.zip`;
+        const { status } = await fetch(url, { headers });
+        const outcome = { 200: "yes", 401: "no", 403: "no", 404: "hide" }[status];
+        const want = expectation(who, "read", repository);
+        if (outcome !== want) wrong.push(`${repository}, ${who}: ${status}, not ${want}`);
+      }),
+    );
+    await Promise.all(asked);
     expect(wrong).toEqual([]);
   });
 

@@ -32,6 +32,7 @@ export async function protocolCalls(): Promise<Map<string, Method>> {
 
 /** What a request has to hold to be about something; the rest may be empty. */
 const particulars: Record<string, (repository: string) => object> = {
+  "ArchiveService/GetArchive": () => ({ revision: "main", format: 1 }),
   "AuthService/CreateToken": () => ({ name: newChangeName(), repository: "" }),
   "AuthService/RevokeToken": () => ({ name: "no such token" }),
   "BookmarkService/DeleteBookmark": () => ({ name: "no-such-bookmark" }),

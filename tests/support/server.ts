@@ -15,6 +15,8 @@ export type TestServer = AsyncDisposable & {
   databaseUrl: string | undefined;
   /** A channel for a token, or for nobody. Closed with the server. */
   channel(token?: string): Channel;
+  /** The token of a channel. */
+  tokenOf(channel: Channel): string | undefined;
   /** A channel for a new user. */
   user(name: string): Promise<Channel>;
 };
@@ -40,8 +42,10 @@ export async function startTestServer(
   });
   opening.defer(() => server.close());
   const parts = opening.move();
+  const tokens = new Map<Channel, string | undefined>();
   const channel = (token?: string) => {
     const opened = openChannel({ url: server.url, token });
+    tokens.set(opened, token);
     parts.defer(() => opened.close());
     return opened;
   };
@@ -51,6 +55,7 @@ export async function startTestServer(
     dataDirectory,
     databaseUrl: database?.url,
     channel,
+    tokenOf: (opened) => tokens.get(opened),
     async user(name) {
       const request = { name: "test", expiresAt: 0, user: name };
       const { secret } = await root.unary(AuthServiceService.createToken, request);

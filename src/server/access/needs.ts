@@ -84,6 +84,8 @@ const calls: Record<string, Need> = {
   "PushService/PutTrees": "write",
   "PushService/Commit": "write",
 
+  "ArchiveService/GetArchive": "read",
+
   "PullService/GetTrees": "read",
   "PullService/GetObjects": "read",
 
@@ -121,6 +123,8 @@ const calls: Record<string, Need> = {
 const routes: Record<string, Need> = {
   "/": "nobody",
   "/healthz": "nobody",
+  // The call that it makes asks who.
+  "/{repository}/archive/{file}": "read",
 };
 
 const protocol = "/pogo.v1.";
@@ -138,7 +142,7 @@ export function needOfCall(method: string): Need {
   throw new Error(`nobody has decided who may call ${method}`);
 }
 
-/** What an HTTP route needs. */
+/** What an HTTP route needs, by its name in the table. */
 export function needOfRoute(path: string): Need {
   const need = Object.hasOwn(routes, path) ? routes[path] : undefined;
   if (need) return need;

@@ -94,6 +94,19 @@ export async function readVersion(
   return row;
 }
 
+/** Reads when a version was made. */
+export async function readVersionTime(
+  sql: Queries,
+  repositoryId: number,
+  versionId: number,
+): Promise<Date> {
+  const [row] = await sql<{ createdAt: Date }[]>`
+    select created_at from versions
+    where repository_id = ${repositoryId} and version_id = ${versionId}`;
+  if (!row) throw new Error(`version ${versionId} is gone`);
+  return row.createdAt;
+}
+
 /** Finds a version by its number. */
 export async function findVersion(
   sql: Queries,

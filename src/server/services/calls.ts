@@ -3,7 +3,7 @@ import { streamTurnMsMax, tokenCheckedAgainMs } from "#core/limits.ts";
 import type { Call, Handlers } from "#rpc/serve.ts";
 import { openRefusals } from "../access/audit.ts";
 import { openThrottle, type CallRates } from "../access/throttle.ts";
-import { admit, authenticate, type Caller } from "../auth.ts";
+import { admit, authenticate, type AskedCall, type Caller } from "../auth.ts";
 import type { Directory } from "../directory/directory.ts";
 import { translateDatabaseError, type Sql } from "../db/connect.ts";
 import { isRequestDone } from "../db/operations.ts";
@@ -35,7 +35,7 @@ export function authenticated({ sql, callRates }: Parts, handlers: Handlers) {
   const throttle = openThrottle(callRates);
 
   /** One call: who makes it, and what its failure is to whoever hears of it. */
-  function begin(call: Call, request?: unknown) {
+  function begin(call: AskedCall, request?: unknown) {
     let caller: Caller | undefined;
 
     /** Holds a call up until it is its turn, or refuses it, if that would take longer than so. */
@@ -128,5 +128,5 @@ export function authenticated({ sql, callRates }: Parts, handlers: Handlers) {
     });
   }
 
-  return { unary, serverStream, clientStream };
+  return { unary, serverStream, clientStream, begin };
 }

@@ -1,6 +1,5 @@
 import { PogoError } from "#core/errors.ts";
 import { equalHashes, hashKey, toHex, type Hash } from "#core/hash.ts";
-import { readAheadBytes, readAheadCount } from "#core/limits.ts";
 import { decodeTree } from "#core/tree.ts";
 import type {
   GetObjectsRequest,
@@ -10,6 +9,7 @@ import type {
   PullServiceServer,
 } from "#gen/pogo/v1/pull.ts";
 import { toParts, type Blob } from "#rpc/blobs.ts";
+import { readAhead } from "../archive/read-ahead.ts";
 import { requireRead, type Caller } from "../auth.ts";
 import { findObjects, type ObjectRow } from "../db/objects.ts";
 import { findTrees } from "../db/trees.ts";
@@ -104,21 +104,8 @@ async function* newTrees(
 }
 
 async function* readObjects(store: ObjectStore, rows: readonly ObjectRow[]): AsyncGenerator<Blob> {
-  const ahead: { row: ObjectRow; encoded: Promise<Uint8Array> }[] = [];
-  let aheadBytes = 0;
-  let next = 0;
-  while (true) {
-    while (next < rows.length && ahead.length < readAheadCount && aheadBytes < readAheadBytes) {
-      const row = rows[next++]!;
-      const encoded = store.get(row.hash);
-      // Told to whoever gets to it; until then nobody is asking.
-      encoded.catch(() => {});
-      ahead.push({ row, encoded });
-      aheadBytes += row.storedSize;
-    }
-    const first = ahead.shift();
-    if (!first) return;
-    yield { hash: first.row.hash, bytes: await first.encoded };
-    aheadBytes -= first.row.storedSize;
+  const read = ({ hash }: ObjectRow) => store.get(hash);
+  for await (const { item, value } of readAhead(rows, read, ({ storedSize }) => storedSize)) {
+    yield { hash: item.hash, bytes: value };
   }
 }

@@ -38,7 +38,8 @@ export function treeReader(sql: Queries, repositoryId: number): TreeReader {
   };
 }
 
-async function lostTree(sql: Queries, repositoryId: number, hash: Hash): Promise<PogoError> {
+/** The failure to find a tree that a version names. */
+export async function lostTree(sql: Queries, repositoryId: number, hash: Hash): Promise<PogoError> {
   if (await isExpiredTree(sql, repositoryId, hash)) {
     return new PogoError("not-found", "the files of this version were given up", {
       hint: "it was removed or overwritten too long ago; see pogo log for what is there",
