@@ -406,12 +406,25 @@ create table audit_events (
 create index audit_events_user on audit_events (user_name, number);
 create index audit_events_created on audit_events (created_at);
 
--- The end of their chain: one row.
+-- The ends of their chain: one row. The start is the last event that is not kept any more.
 create table audit_head (
   number bigint not null,
-  hash bytea not null
+  hash bytea not null,
+  start_number bigint not null,
+  start_hash bytea not null
 );
-insert into audit_head values (0, decode(repeat('00', 32), 'hex'));
+insert into audit_head
+values (0, decode(repeat('00', 32), 'hex'), 0, decode(repeat('00', 32), 'hex'));
+
+create function refuse_audit_rewriting() returns trigger language plpgsql as $$
+begin
+  if tg_op = 'DELETE' and old.number <= (select start_number from audit_head) then
+    return old;
+  end if;
+  raise exception 'audit events are only ever appended';
+end $$;
+create trigger audit_events_append_only before update or delete on audit_events
+  for each row execute function refuse_audit_rewriting();
 
 -- Walks over everything that a repository holds, one at a time for each. One that was not heard of
 -- for a while has died with its server.

@@ -1,6 +1,7 @@
 /** The log of what was ever done to a repository, and the proof that nobody altered it. */
+import { findBreak, type Link } from "#core/chain.ts";
 import { PogoError } from "#core/errors.ts";
-import { equalHashes, hashBytes, type Hash } from "#core/hash.ts";
+import { hashBytes, type Hash } from "#core/hash.ts";
 import {
   operationHash,
   type BookmarkEffect,
@@ -20,9 +21,6 @@ export type LoggedOperation = Operation & {
   /** Number of the operation that undid it, if it is undone now. */
   undoneBy: number | undefined;
 };
-
-/** The end of a log. */
-export type LogHead = { number: number; hash: Hash };
 
 const verifiedKey = "verified";
 const zeros = new Uint8Array(hashBytes);
@@ -56,32 +54,17 @@ export async function answeredOperation(
  * Computes the hash of every operation again and compares it with the server's, and the end with
  * the one that was verified here before. The first operation that is wrong is named.
  */
-export async function verifyOperations(remote: Remote, state: State): Promise<LogHead> {
-  const known = decodeHashes(state.get(verifiedKey)) as LogHead | undefined;
+export async function verifyOperations(remote: Remote, state: State): Promise<Link> {
+  const known = decodeHashes(state.get(verifiedKey)) as Link | undefined;
   const { head, operations } = await openLog(remote, { from: 0, limit: 0 });
-  let problem: string | undefined;
-  if (known && head.number < known.number) {
-    problem = `operation ${known.number}, which was verified here before, is not there any more`;
-  }
-  let above: LoggedOperation | undefined;
-  for await (const operation of operations) {
-    const { number, hash } = operation;
-    const expected = (above?.number ?? head.number + 1) - 1;
-    if (number > expected) throw wrong(`lists operation ${number} where ${expected} should be`);
-    // From the newest to the oldest: what is found last comes first.
-    if (number < expected) problem = `operation ${number + 1} is missing`;
-    else if (above) problem = follows(above, hash) ?? problem;
-    if (number === head.number && !equalHashes(hash, head.hash)) {
-      problem = `${describe(operation)} is not the one that the repository ends with`;
-    }
-    if (number === known?.number && !equalHashes(hash, known.hash)) {
-      problem = `${describe(operation)} is another than was verified here before`;
-    }
-    above = operation;
-  }
-  const first = above?.number ?? head.number + 1;
-  if (first > 1) problem = "operation 1 is missing";
-  else if (above) problem = follows(above, zeros) ?? problem;
+  const problem = await findBreak<LoggedOperation>(operations, {
+    noun: "operation",
+    head,
+    known,
+    start: () => ({ number: 0, hash: zeros }),
+    hashAfter: operationHash,
+    describe,
+  });
   if (problem !== undefined) {
     throw new PogoError("corrupt", `the log of operations was tampered with: ${problem}`, {
       hint: "ask who runs the server, and compare with a backup of its database",
@@ -91,7 +74,7 @@ export async function verifyOperations(remote: Remote, state: State): Promise<Lo
   return head;
 }
 
-type Log = { head: LogHead; operations: AsyncGenerator<LoggedOperation> };
+type Log = { head: Link; operations: AsyncGenerator<LoggedOperation> };
 
 async function openLog(remote: Remote, query: { from: number; limit: number }): Promise<Log> {
   const messages = remote.listOperations(query);
@@ -118,12 +101,6 @@ function append(begun: Message, piece: Message): Message {
   for (const change of piece.changes) begun.changes.push(change);
   for (const bookmark of piece.bookmarks) begun.bookmarks.push(bookmark);
   return begun;
-}
-
-/** Says of an operation that it does not match its hash, if that is so. */
-function follows(operation: LoggedOperation, previous: Hash): string | undefined {
-  if (equalHashes(operationHash(previous, operation), operation.hash)) return undefined;
-  return `${describe(operation)} does not match its hash`;
 }
 
 function describe({ number, kind, user, createdAt }: LoggedOperation): string {

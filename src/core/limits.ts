@@ -330,6 +330,9 @@ export const markedFileBytesMax = 16 * mib;
 /** A put that takes longer is given up: objects that nobody holds stay much longer than that. */
 export const putMsMax = 20 * minuteMs;
 
+/** Audit events, unless a server is told otherwise: a yearly review sees a whole year. */
+export const auditKeptMsUnlessSaid = 400 * dayMs;
+
 /** What a store was receiving so long ago, nobody sends any more. */
 export const abandonedMs = dayMs;
 

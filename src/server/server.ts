@@ -90,6 +90,8 @@ export type ServerOptions = {
   cacheBytesMax?: number | undefined;
   /** How long what was removed or overwritten can be gone back to. */
   retentionMs?: number | undefined;
+  /** How long audit events stay. */
+  auditKeptMs?: number | undefined;
   /** Keys that objects and secrets are encrypted with: see object-keys.ts. */
   keys?: string | undefined;
   /** Token of the user root; else one is made up at the first start. */
@@ -134,7 +136,7 @@ type Configuration = ServerOptions & {
 /** Starts a server. Nothing is created unless the whole configuration makes sense. */
 export async function startServer(options: ServerOptions): Promise<RunningServer> {
   const configuration = readConfiguration(options);
-  const { host, port, retentionMs, addressOf, observe = () => {} } = configuration;
+  const { host, port, retentionMs, auditKeptMs, addressOf, observe = () => {} } = configuration;
   const place = { directory: resolve(options.dataDirectory), host };
   const tls = options.tls && (await openTls(options.tls, place));
   await using opening = new AsyncDisposableStack();
@@ -143,7 +145,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   const dataKeys = await openDataKeys(sql, options.keys);
   const { store, volumes } = await openObjects(configuration, sql, dataKeys);
   opening.use(store);
-  opening.use(openUpkeep({ sql, store, retentionMs }, observeUpkeep(observe)));
+  opening.use(openUpkeep({ sql, store, retentionMs, auditKeptMs }, observeUpkeep(observe)));
   const root = await ensureRoot(sql, options.rootToken);
   const directory = options.directory && openDirectory(options.directory);
   if (directory) opening.use(watchDirectory({ sql, directory }, observeDirectory(observe)));

@@ -1,6 +1,7 @@
 import { expect, test } from "bun:test";
 
-import { listOperations, verifyOperations, type LogHead } from "#client/operations.ts";
+import { listOperations, verifyOperations } from "#client/operations.ts";
+import type { Link } from "#core/chain.ts";
 import type { Remote } from "#client/remote.ts";
 import { PogoError } from "#core/errors.ts";
 import { operationHash, type Operation } from "#core/operation.ts";
@@ -31,7 +32,7 @@ function logOf(count: number, kinds = "commit"): OperationRow[] {
 }
 
 /** A repository whose log is that. */
-function remoteOf(rows: readonly OperationRow[], head?: LogHead): Remote {
+function remoteOf(rows: readonly OperationRow[], head?: Link): Remote {
   async function* messages() {
     const { number, hash } = head ?? rows[0]!;
     yield { operations: [], headNumber: number, headHash: hash };
@@ -93,7 +94,7 @@ test("rows that are missing are named, and an end that is another", async () => 
     );
   }
   expect(await verify(remoteOf(rows, { number, hash: zeros }))).toContain(
-    "operation 9 (commit by ann, 2023-11-14T22:13:20.009Z) is not the one that the repository ends",
+    "operation 9 (commit by ann, 2023-11-14T22:13:20.009Z) is not the one that the log ends",
   );
 });
 

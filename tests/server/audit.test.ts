@@ -1,11 +1,11 @@
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 
+import { auditHash } from "#core/audit.ts";
 import type { Json } from "#core/operation.ts";
 import { AuditServiceService as Audit, type AuditEvent } from "#gen/pogo/v1/audit.ts";
 import { AuthServiceService as Auth } from "#gen/pogo/v1/auth.ts";
 import { RepositoryServiceService as Repositories } from "#gen/pogo/v1/repository.ts";
 import { UserServiceService as Users } from "#gen/pogo/v1/user.ts";
-import { auditHash } from "#server/db/audit.ts";
 import type { Channel } from "#rpc/channel.ts";
 import { engines, startMs } from "../support/postgres.ts";
 import { refusal } from "../support/refusal.ts";
@@ -105,8 +105,7 @@ describe.each(engines)("%s", (engine) => {
 function hashAfter(previous: Uint8Array, event: AuditEvent): Uint8Array {
   return auditHash(previous as Uint8Array<ArrayBuffer>, {
     number: event.number,
-    createdAt: new Date(event.createdAt),
-    userId: null,
+    createdAt: event.createdAt,
     userName: event.user || null,
     tokenName: event.token || null,
     address: event.address,

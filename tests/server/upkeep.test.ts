@@ -30,6 +30,7 @@ test("every day a server collects and scrubs, and of several one does; failures 
   };
   await store.putAll([objectOf("stray")]);
   expect(await run(store)).toEqual([
+    ["audit", "ok"],
     ["collect", "ok"],
     ["scrub", "ok"],
   ]);
@@ -43,6 +44,7 @@ test("every day a server collects and scrubs, and of several one does; failures 
     },
   };
   expect(await run(broken)).toEqual([
+    ["audit", "ok"],
     ["collect", "the store is gone"],
     ["scrub", "ok"],
   ]);

@@ -52,6 +52,11 @@ export const serve = command({
       valueHint: "DAYS",
       description: "how long what was removed or overwritten stays; 30 unless said otherwise",
     },
+    auditRetention: {
+      type: "string",
+      valueHint: "DAYS",
+      description: "how long audit events stay; 400 unless said otherwise",
+    },
     keys: {
       type: "string",
       valueHint: "FILE",
@@ -101,6 +106,7 @@ export const serve = command({
       objects: args.objects,
       environment,
       retentionMs: args.retention === undefined ? undefined : readDays(args.retention),
+      auditKeptMs: args.auditRetention === undefined ? undefined : readDays(args.auditRetention),
       cacheBytesMax: args.cache === undefined ? undefined : readSize(args.cache),
       keys: await readKeys(
         args.keys === undefined ? undefined : resolve(cwd, args.keys),

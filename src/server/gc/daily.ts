@@ -1,6 +1,7 @@
 /** What is done every day, by whichever of the servers gets to it. */
 import { PogoError } from "#core/errors.ts";
-import { dayMs } from "#core/limits.ts";
+import { auditKeptMsUnlessSaid, dayMs } from "#core/limits.ts";
+import { pruneAudit } from "../db/audit.ts";
 import type { Sql } from "../db/connect.ts";
 import { claimUpkeep } from "../db/upkeep.ts";
 import type { ObjectStore } from "../store/store.ts";
@@ -13,14 +14,20 @@ const firstLookUnlessSaidMs = 5 * 60 * 1000;
 // In a month most objects were read, and what was damaged is known while there is a copy.
 const scrubbedShare = 1 / 30;
 
-type End = { what: "collect" | "scrub"; elapsedMs: number; error?: unknown };
+type End = { what: "audit" | "collect" | "scrub"; elapsedMs: number; error?: unknown };
 
 /**
- * Looks from time to time whether a day has passed; collects garbage and reads a share of the
- * objects then, until it is disposed of. A failure is told, and tried again the day after.
+ * Looks from time to time whether a day has passed; lets go of old audit events, collects garbage
+ * and reads a share of the objects then, until it is disposed of. A failure is told, and tried
+ * again the day after.
  */
 export function openUpkeep(
-  parts: { sql: Sql; store: ObjectStore; retentionMs?: number | undefined },
+  parts: {
+    sql: Sql;
+    store: ObjectStore;
+    retentionMs?: number | undefined;
+    auditKeptMs?: number | undefined;
+  },
   observe: (end: End) => void,
   { firstLookMs = firstLookUnlessSaidMs }: { firstLookMs?: number } = {},
 ): AsyncDisposable {
@@ -36,6 +43,9 @@ export function openUpkeep(
   }
 
   async function doDue(): Promise<void> {
+    await doIfDue("audit", async () => {
+      await pruneAudit(parts.sql, parts.auditKeptMs ?? auditKeptMsUnlessSaid);
+    });
     await doIfDue("collect", async () => {
       for await (const _ of collect(parts, { ...collectOptions(parts.retentionMs), signal }));
     });

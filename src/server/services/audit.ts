@@ -1,13 +1,21 @@
-import type {
-  AuditEvent,
-  AuditServiceServer,
-  ListAuditEventsRequest,
-  ListAuditEventsResponse,
+import {
+  type AuditEvent,
+  type AuditServiceServer,
+  type ListAuditEventsRequest,
+  type ListAuditEventsResponse,
 } from "#gen/pogo/v1/audit.ts";
 import { pageMax } from "#core/limits.ts";
-import { listAudit, type AuditEventRow } from "../db/audit.ts";
+import { listAudit, readAuditEnds, type AuditEventRow } from "../db/audit.ts";
 import type { CallHandlers, Parts } from "./calls.ts";
 import { checkText } from "./requests.ts";
+
+const nothing: ListAuditEventsResponse = {
+  events: [],
+  headNumber: 0,
+  headHash: new Uint8Array(),
+  startNumber: 0,
+  startHash: new Uint8Array(),
+};
 
 /** Makes the service. */
 export function auditService(parts: Parts, { serverStream }: CallHandlers): AuditServiceServer {
@@ -18,23 +26,30 @@ export function auditService(parts: Parts, { serverStream }: CallHandlers): Audi
   };
 }
 
-/** Lists what was done and what was refused, newest first. */
+/**
+ * Lists what was done and what was refused, newest first. Where the log begins is said at the end:
+ * what is let go of meanwhile is not missed.
+ */
 export async function* listAuditEvents(
   { sql }: Parts,
   { since, user, limit }: ListAuditEventsRequest,
 ): AsyncGenerator<ListAuditEventsResponse> {
   checkText(user);
+  const { head } = await readAuditEnds(sql);
+  yield { ...nothing, headNumber: head.number, headHash: head.hash };
   let left = limit === 0 ? Number.MAX_SAFE_INTEGER : limit;
-  let before = Number.MAX_SAFE_INTEGER;
+  let before = head.number + 1;
   while (left > 0) {
     const page = { since: new Date(since), user, before, limit: Math.min(left, pageMax) };
     const rows = await listAudit(sql, page);
     const last = rows.at(-1);
-    if (!last) return;
-    yield { events: rows.map(toMessage) };
+    if (!last) break;
+    yield { ...nothing, events: rows.map(toMessage) };
     before = last.number;
     left -= rows.length;
   }
+  const { start } = await readAuditEnds(sql);
+  yield { ...nothing, startNumber: start.number, startHash: start.hash };
 }
 
 function toMessage(row: AuditEventRow): AuditEvent {

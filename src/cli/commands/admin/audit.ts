@@ -1,6 +1,11 @@
+import { verifyAudit } from "#client/audit.ts";
+import { configDirectory } from "#client/config.ts";
+import type { Link } from "#core/chain.ts";
 import { PogoError } from "#core/errors.ts";
+import { toHex } from "#core/hash.ts";
 import { AuditServiceService as Audit, type AuditEvent } from "#gen/pogo/v1/audit.ts";
 import { wholeNumber } from "../../arguments.ts";
+import { count } from "../../change-view.ts";
 import { command } from "../../command.ts";
 import type { Style } from "../../output.ts";
 import { connectToServer, serverArgs } from "../../server-choice.ts";
@@ -11,7 +16,11 @@ export const adminAudit = command({
   meta: {
     description:
       "list who did what to users, members, tokens and rules, and who was refused; newest first",
-    examples: ["pogo admin audit", "pogo admin audit --since 2026-01-31 --user ann --json"],
+    examples: [
+      "pogo admin audit",
+      "pogo admin audit --since 2026-01-31 --user ann --json",
+      "pogo admin audit --verify",
+    ],
   },
   args: {
     since: { type: "string", valueHint: "DATE", description: "nothing older, by UTC" },
@@ -22,16 +31,26 @@ export const adminAudit = command({
       valueHint: "N",
       description: `at most N (${countDefault}; with --since, all)`,
     },
+    verify: {
+      type: "boolean",
+      description: "instead compute all hashes again: nobody altered an event, or which one",
+    },
     ...serverArgs,
   },
   async run({ args, context }) {
     const since = args.since === undefined ? 0 : readDate(args.since);
     const most = Number.MAX_SAFE_INTEGER;
-    const count = args.since === undefined ? countDefault : 0;
-    const limit = args.limit === undefined ? count : wholeNumber(args.limit, "--limit", 1, most);
+    const fewest = args.since === undefined ? countDefault : 0;
+    const limit = args.limit === undefined ? fewest : wholeNumber(args.limit, "--limit", 1, most);
     using connection = await connectToServer(context, args.server);
     const request = { since, user: args.user ?? "", limit: Math.min(limit, 2 ** 32 - 1) };
     const { signal } = context;
+    if (args.verify) {
+      const directory = configDirectory(context.environment);
+      const { head, start } = await verifyAudit({ ...connection, directory }, { signal });
+      context.print(verifiedJson(head, start), verifiedText(head, start));
+      return;
+    }
     const events: AuditEvent[] = [];
     for await (const page of connection.channel.serverStream(Audit.listAuditEvents, request, {
       signal,
@@ -43,6 +62,16 @@ export const adminAudit = command({
     });
   },
 });
+
+function verifiedJson(head: Link, start: Link) {
+  const events = head.number - start.number;
+  return { events, from: start.number + 1, to: head.number, hash: toHex(head.hash) };
+}
+
+function verifiedText(head: Link, start: Link): string {
+  const text = `${count(head.number - start.number, "event")}, all as they were written`;
+  return start.number === 0 ? text : `${text}; older ones, up to ${start.number}, are not kept`;
+}
 
 function readDate(text: string): number {
   const time = /^\d{4}-\d\d-\d\d/.test(text) ? Date.parse(text) : Number.NaN;

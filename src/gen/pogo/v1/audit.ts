@@ -47,6 +47,15 @@ export interface ListAuditEventsRequest {
 
 export interface ListAuditEventsResponse {
   events: AuditEvent[];
+  /** In the first message: number and hash of the last event, as they are noted elsewhere. */
+  headNumber: number;
+  headHash: Uint8Array;
+  /**
+   * In the last message: number and hash of the last event that was let go of, as it was too old;
+   * 0 and zeros when all are there.
+   */
+  startNumber: number;
+  startHash: Uint8Array;
 }
 
 function createBaseAuditEvent(): AuditEvent {
@@ -274,7 +283,13 @@ export const ListAuditEventsRequest: MessageFns<ListAuditEventsRequest> = {
 };
 
 function createBaseListAuditEventsResponse(): ListAuditEventsResponse {
-  return { events: [] };
+  return {
+    events: [],
+    headNumber: 0,
+    headHash: new Uint8Array(0),
+    startNumber: 0,
+    startHash: new Uint8Array(0),
+  };
 }
 
 export const ListAuditEventsResponse: MessageFns<ListAuditEventsResponse> = {
@@ -284,6 +299,18 @@ export const ListAuditEventsResponse: MessageFns<ListAuditEventsResponse> = {
   ): BinaryWriter {
     for (const v of message.events) {
       AuditEvent.encode(v!, writer.uint32(10).fork()).join();
+    }
+    if (message.headNumber !== 0) {
+      writer.uint32(16).uint64(message.headNumber);
+    }
+    if (message.headHash.length !== 0) {
+      writer.uint32(26).bytes(message.headHash);
+    }
+    if (message.startNumber !== 0) {
+      writer.uint32(32).uint64(message.startNumber);
+    }
+    if (message.startHash.length !== 0) {
+      writer.uint32(42).bytes(message.startHash);
     }
     return writer;
   },
@@ -309,6 +336,38 @@ export const ListAuditEventsResponse: MessageFns<ListAuditEventsResponse> = {
             message.events.push(AuditEvent.decode(reader, reader.uint32()));
             continue;
           }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.headNumber = longToNumber(reader.uint64());
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.headHash = reader.bytes();
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.startNumber = longToNumber(reader.uint64());
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.startHash = reader.bytes();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -324,7 +383,8 @@ export const ListAuditEventsResponse: MessageFns<ListAuditEventsResponse> = {
 
 /**
  * Who did what to users, members, tokens and rules, and who was refused what. What was done to a
- * repository's changes and bookmarks is in its operations.
+ * repository's changes and bookmarks is in its operations. Events are appended, never changed. Each is
+ * bound to all before it by a hash over everything that it says (src/core/audit.ts).
  */
 export type AuditServiceService = typeof AuditServiceService;
 export const AuditServiceService = {
