@@ -151,6 +151,9 @@ export const webIdleMs = 30 * secondMs;
 /** Calls under way on one connection: a client has a few, and each costs memory. */
 export const streamsPerConnectionMax = 100;
 
+/** A connection without a call: whoever has more to ask connects again, unnoticed. */
+export const connectionIdleMs = 10 * minuteMs;
+
 /** An end that has vanished would else be waited for until TCP gives up: a quarter of an hour. */
 export const keepaliveMs = 30 * secondMs;
 export const keepaliveAnswerMs = 20 * secondMs;

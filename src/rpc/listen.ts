@@ -17,6 +17,7 @@ import {
 import { PogoError } from "#core/errors.ts";
 import {
   requestHeadMs,
+  connectionIdleMs,
   keepaliveAnswerMs,
   keepaliveMs,
   streamsPerConnectionMax,
@@ -39,6 +40,8 @@ export type ListenOptions = {
   tls?: ServerIdentity | undefined;
   /** How long a connection may take to say what it speaks and, each time, what it asks for. */
   headMs?: number;
+  /** How long a connection that has no call under way stays open. */
+  idleMs?: number;
 };
 
 /** What a server shows its clients, in PEM. */
@@ -57,10 +60,11 @@ const preface = Buffer.from("PRI * HTTP/2.0");
 
 /** Starts to listen. An address that cannot be had is a PogoError. */
 export async function listen(options: ListenOptions): Promise<Listener> {
-  const { host, port, services, http, headMs = requestHeadMs } = options;
+  const { host, port, services, http, headMs = requestHeadMs, idleMs = connectionIdleMs } = options;
   const rpc = new Server({
     "grpc.max_receive_message_length": wireMessageBytesMax,
     "grpc.max_concurrent_streams": streamsPerConnectionMax,
+    "grpc.max_connection_idle_ms": idleMs,
     "grpc.keepalive_time_ms": keepaliveMs,
     "grpc.keepalive_timeout_ms": keepaliveAnswerMs,
   });

@@ -3,6 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { connect, type Socket } from "node:net";
 
 import { PullServiceService } from "#gen/pogo/v1/pull.ts";
+import { openChannel } from "#rpc/channel.ts";
 import { listen, type Listener } from "#rpc/listen.ts";
 
 const preface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
@@ -120,4 +121,30 @@ test("a connection may be used for requests as long as each comes in time", asyn
     expect(talk.received().split("web GET")).toHaveLength(count + 1);
   }
   await talk.closed;
+});
+
+test("a connection without calls is closed, and its client connects again", async () => {
+  const services = [{ definition: PullServiceService, implementation: {} }];
+  const options = { host: "127.0.0.1", port: 0, services, http: () => {}, idleMs: 50 };
+  const idle = await listen(options);
+  const channel = openChannel({ url: `http://127.0.0.1:${idle.port}` });
+  try {
+    const call = async () => {
+      const request = { repository: "r", hashes: [] };
+      const stream = channel.serverStream(PullServiceService.getObjects, request);
+      return await Array.fromAsync(stream).catch(({ message }: Error) => message);
+    };
+    for (let count = 0; count < 3; count++) {
+      expect(await call()).toContain("does not know this call");
+      await Bun.sleep(120);
+    }
+    const silent = connect(idle.port, "127.0.0.1");
+    const closed = new Promise<void>((resolve) => silent.once("close", () => resolve()));
+    silent.on("error", () => {}).resume();
+    silent.write(preface + settings);
+    await closed;
+  } finally {
+    channel.close();
+    await idle.close(0);
+  }
 });
