@@ -40,8 +40,15 @@ create index group_members_user on group_members (user_id);
 -- the client asks whether that happened there is only the SHA-256.
 create table sso_logins (
   hash bytea primary key,
-  device_code text not null,
-  expires_at timestamptz(3) not null
+  -- Of a code that is confirmed anywhere.
+  device_code text,
+  -- Of a browser that comes back to the client: what shows that an answer is to this login.
+  redirect_uri text,
+  state text,
+  nonce text,
+  verifier text,
+  expires_at timestamptz(3) not null,
+  check (num_nonnulls(redirect_uri, state, nonce, verifier) = (device_code is null)::integer * 4)
 );
 
 -- What makes somebody a user, once. Only the SHA-256 of an invite is kept.

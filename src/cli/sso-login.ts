@@ -28,6 +28,6 @@ export async function logInBySso(
 }
 
 /** Addresses and codes hold nothing that a terminal could obey. */
-function plain(text: string): string {
+export function plain(text: string): string {
   return text.replace(/[^\x21-\x7e]/g, "");
 }

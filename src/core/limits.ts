@@ -249,6 +249,12 @@ export const clockToleranceSeconds = 30;
 /** A login that waits for a browser: whoever began it has gone away by then. */
 export const ssoLoginMsMax = 30 * minuteMs;
 
+/** One that waits for a browser on the same machine: somebody sits there. */
+export const ssoBrowserMs = 10 * minuteMs;
+
+/** What such a browser comes back with stands in an address, and those are no longer. */
+export const ssoAnswerBytesMax = 8 * kib;
+
 /** A provider's description of itself: in time, and some pages of text. */
 export const discoveryMs = 10 * secondMs;
 export const discoveryBytesMax = 256 * kib;

@@ -34,6 +34,8 @@ const calls = {
     "UserService/RedeemInvite",
     "UserService/StartSso",
     "UserService/FinishSso",
+    "UserService/StartBrowserSso",
+    "UserService/FinishBrowserSso",
     "WorkloadService/ExchangeToken",
   ],
   user: ["AuthService/GetUser"],

@@ -73,6 +73,7 @@ const particulars: Record<string, (repository: string) => object> = {
   "UserService/CreateUser": () => ({ name: newChangeName() }),
   "UserService/LogIn": () => ({ user: "nobody", password: "none", tokenName: "first" }),
   "UserService/FinishSso": () => ({ tokenName: "first" }),
+  "UserService/FinishBrowserSso": () => ({ tokenName: "first" }),
   "UserService/RedeemInvite": () => ({ invite: "none", tokenName: "first" }),
 };
 

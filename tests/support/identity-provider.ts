@@ -29,9 +29,11 @@ export async function startIdentityProvider(people: People): Promise<IdentityPro
       {
         client_id: clientId,
         token_endpoint_auth_method: "none",
-        grant_types: ["urn:ietf:params:oauth:grant-type:device_code"],
-        response_types: [],
-        redirect_uris: [],
+        // Of these a provider lets a redirection to this machine have any port.
+        application_type: "native",
+        grant_types: ["authorization_code", "urn:ietf:params:oauth:grant-type:device_code"],
+        response_types: ["code"],
+        redirect_uris: ["http://127.0.0.1/callback"],
       },
     ],
     claims: { openid: ["sub"], profile: ["preferred_username", "groups"] },

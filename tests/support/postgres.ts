@@ -19,7 +19,7 @@ export const startMs = 60_000;
 // For files that run alone. Of several in one process, each has to say so itself.
 setDefaultTimeout(startMs);
 
-/** A database of the engine's own that nobody has migrated, or one that is as `npm test` left it. */
+/** A database that nobody has migrated, or one that is as `npm test` left it. */
 type DatabaseOptions = { isPrepared?: boolean };
 
 const preparedUrl = process.env["POGO_TEST_POSTGRES"];

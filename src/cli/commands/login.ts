@@ -7,6 +7,7 @@ import { UserServiceService as Users } from "#gen/pogo/v1/user.ts";
 import { openChannel, type ChannelOptions } from "#rpc/channel.ts";
 import { command } from "../command.ts";
 import type { Context } from "../context.ts";
+import { logInByBrowser } from "../browser-login.ts";
 import { askSecret, readLineFromStdin } from "../prompt.ts";
 import { chooseServer } from "../server-choice.ts";
 import { decideTrust } from "../server-trust.ts";
@@ -20,6 +21,7 @@ export const login = command({
       "pogo login https://pogo.example.com --token-stdin < token.txt",
       "pogo login https://pogo.example.com --invite",
       "pogo login https://pogo.example.com --user ann",
+      "pogo login https://pogo.example.com --sso --browser",
     ],
   },
   args: {
@@ -35,6 +37,10 @@ export const login = command({
       description: "keep it in the system's keyring (default), or in a file that only you can read",
     },
     sso: { type: "boolean", description: "log in by confirming a code in a browser" },
+    browser: {
+      type: "boolean",
+      description: "with --sso: in a browser on this machine, and no code",
+    },
     user: {
       type: "string",
       valueHint: "NAME",
@@ -67,6 +73,9 @@ export const login = command({
     if (Number(args.invite === true) + Number(name !== undefined) + Number(isSso) > 1) {
       throw new PogoError("usage", "--invite, --user and --sso are three ways to log in");
     }
+    if (args.browser && !isSso) {
+      throw new PogoError("usage", "--browser goes with --sso");
+    }
     const address = { url: named, allowInsecure: insecureHttp, trust };
     // A token that could not be kept would be lost, and the invite with it.
     if (isSso || args.invite || name !== undefined) {
@@ -74,7 +83,7 @@ export const login = command({
     }
     const what = args.invite === true ? "invite" : name === undefined ? "token" : "password";
     const token = isSso
-      ? await bySso(context, address)
+      ? await bySso(context, address, args.browser === true)
       : await bySecret(context, address, { what, user: name, stdin: args.tokenStdin === true });
     const channel = openChannel({ ...address, token });
     try {
@@ -138,10 +147,11 @@ async function bySecret(
   }
 }
 
-async function bySso(context: Context, address: ChannelOptions): Promise<string> {
+async function bySso(context: Context, address: ChannelOptions, isHere: boolean): Promise<string> {
   const channel = openChannel(address);
+  const logIn = isHere ? logInByBrowser : logInBySso;
   try {
-    return await logInBySso(context, channel, newTokenName());
+    return await logIn(context, channel, newTokenName());
   } finally {
     channel.close();
   }

@@ -39,6 +39,8 @@ const calls: Record<string, Need> = {
   // So is what a provider of identities says.
   "UserService/StartSso": "nobody",
   "UserService/FinishSso": "nobody",
+  "UserService/StartBrowserSso": "nobody",
+  "UserService/FinishBrowserSso": "nobody",
 
   "GroupService/CreateGroup": "root",
   "GroupService/DeleteGroup": "root",

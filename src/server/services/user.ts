@@ -8,7 +8,9 @@ import type {
   CreateUserResponse,
   ListUsersRequest,
   ListUsersResponse,
+  FinishBrowserSsoRequest,
   FinishSsoRequest,
+  StartBrowserSsoRequest,
   LogInRequest,
   RedeemInviteRequest,
   RedeemInviteResponse,
@@ -36,7 +38,7 @@ import {
 import type { CallHandlers, Parts } from "./calls.ts";
 import { issueToken } from "./issue-token.ts";
 import { logIn } from "./log-in.ts";
-import { finishSso, startSso } from "./sso.ts";
+import { finishBrowserSso, finishSso, startBrowserSso, startSso } from "./sso.ts";
 import { checkText } from "./requests.ts";
 
 /** Makes the service. */
@@ -53,6 +55,10 @@ export function userService(parts: Parts, { unary }: CallHandlers): UserServiceS
     ),
     startSso: unary(() => startSso(parts)),
     finishSso: unary((request: FinishSsoRequest, _caller, call) => finishSso(parts, request, call)),
+    startBrowserSso: unary((request: StartBrowserSsoRequest) => startBrowserSso(parts, request)),
+    finishBrowserSso: unary((request: FinishBrowserSsoRequest, _caller, call) =>
+      finishBrowserSso(parts, request, call),
+    ),
     logIn: unary((request: LogInRequest, _caller, call) => logIn(parts, request, call)),
   };
 }

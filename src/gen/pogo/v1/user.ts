@@ -125,6 +125,36 @@ export interface FinishSsoResponse {
   secret: string;
 }
 
+export interface StartBrowserSsoRequest {
+  /** Where the client listens: the browser is sent to http://127.0.0.1:PORT/callback. */
+  port: number;
+}
+
+export interface StartBrowserSsoResponse {
+  /** What FinishBrowserSso is asked with. It is a secret. */
+  handle: string;
+  /** Where the user logs in. */
+  address: string;
+  /** What the browser comes back with as "state", if it is this login that it answers. */
+  state: string;
+  expiresAt: number;
+}
+
+export interface FinishBrowserSsoRequest {
+  handle: string;
+  /** The query of the address that the browser came back to. */
+  answer: string;
+  /** How the token is to be called. */
+  tokenName: string;
+}
+
+export interface FinishBrowserSsoResponse {
+  user: string;
+  token: Token | undefined;
+  /** The token itself. */
+  secret: string;
+}
+
 function createBaseUser(): User {
   return { name: "", admin: false, disabled: false, createdAt: 0 };
 }
@@ -1167,6 +1197,276 @@ export const FinishSsoResponse: MessageFns<FinishSsoResponse> = {
   },
 };
 
+function createBaseStartBrowserSsoRequest(): StartBrowserSsoRequest {
+  return { port: 0 };
+}
+
+export const StartBrowserSsoRequest: MessageFns<StartBrowserSsoRequest> = {
+  encode(message: StartBrowserSsoRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.port !== 0) {
+      writer.uint32(8).uint32(message.port);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): StartBrowserSsoRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseStartBrowserSsoRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.port = reader.uint32();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseStartBrowserSsoResponse(): StartBrowserSsoResponse {
+  return { handle: "", address: "", state: "", expiresAt: 0 };
+}
+
+export const StartBrowserSsoResponse: MessageFns<StartBrowserSsoResponse> = {
+  encode(
+    message: StartBrowserSsoResponse,
+    writer: BinaryWriter = new BinaryWriter(),
+  ): BinaryWriter {
+    if (message.handle !== "") {
+      writer.uint32(10).string(message.handle);
+    }
+    if (message.address !== "") {
+      writer.uint32(18).string(message.address);
+    }
+    if (message.state !== "") {
+      writer.uint32(26).string(message.state);
+    }
+    if (message.expiresAt !== 0) {
+      writer.uint32(32).int64(message.expiresAt);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): StartBrowserSsoResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseStartBrowserSsoResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.handle = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.address = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.state = reader.string();
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.expiresAt = longToNumber(reader.int64());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseFinishBrowserSsoRequest(): FinishBrowserSsoRequest {
+  return { handle: "", answer: "", tokenName: "" };
+}
+
+export const FinishBrowserSsoRequest: MessageFns<FinishBrowserSsoRequest> = {
+  encode(
+    message: FinishBrowserSsoRequest,
+    writer: BinaryWriter = new BinaryWriter(),
+  ): BinaryWriter {
+    if (message.handle !== "") {
+      writer.uint32(10).string(message.handle);
+    }
+    if (message.answer !== "") {
+      writer.uint32(18).string(message.answer);
+    }
+    if (message.tokenName !== "") {
+      writer.uint32(26).string(message.tokenName);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): FinishBrowserSsoRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseFinishBrowserSsoRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.handle = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.answer = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.tokenName = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseFinishBrowserSsoResponse(): FinishBrowserSsoResponse {
+  return { user: "", token: undefined, secret: "" };
+}
+
+export const FinishBrowserSsoResponse: MessageFns<FinishBrowserSsoResponse> = {
+  encode(
+    message: FinishBrowserSsoResponse,
+    writer: BinaryWriter = new BinaryWriter(),
+  ): BinaryWriter {
+    if (message.user !== "") {
+      writer.uint32(10).string(message.user);
+    }
+    if (message.token !== undefined) {
+      Token.encode(message.token, writer.uint32(18).fork()).join();
+    }
+    if (message.secret !== "") {
+      writer.uint32(26).string(message.secret);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): FinishBrowserSsoResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseFinishBrowserSsoResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.user = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.token = Token.decode(reader, reader.uint32());
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.secret = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
 /** Users, and how people become users: who administers the server invites them. */
 export type UserServiceService = typeof UserServiceService;
 export const UserServiceService = {
@@ -1276,6 +1576,37 @@ export const UserServiceService = {
       Buffer.from(FinishSsoResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): FinishSsoResponse => FinishSsoResponse.decode(value),
   },
+  /**
+   * Begins a login by a provider of identities, for a client that listens for the browser to come
+   * back: an authorization code, with PKCE.
+   */
+  startBrowserSso: {
+    path: "/pogo.v1.UserService/StartBrowserSso" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: StartBrowserSsoRequest): Buffer =>
+      Buffer.from(StartBrowserSsoRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): StartBrowserSsoRequest =>
+      StartBrowserSsoRequest.decode(value),
+    responseSerialize: (value: StartBrowserSsoResponse): Buffer =>
+      Buffer.from(StartBrowserSsoResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): StartBrowserSsoResponse =>
+      StartBrowserSsoResponse.decode(value),
+  },
+  /** Turns such a login into a token, by what the browser came back with. It can be tried once. */
+  finishBrowserSso: {
+    path: "/pogo.v1.UserService/FinishBrowserSso" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: FinishBrowserSsoRequest): Buffer =>
+      Buffer.from(FinishBrowserSsoRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): FinishBrowserSsoRequest =>
+      FinishBrowserSsoRequest.decode(value),
+    responseSerialize: (value: FinishBrowserSsoResponse): Buffer =>
+      Buffer.from(FinishBrowserSsoResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): FinishBrowserSsoResponse =>
+      FinishBrowserSsoResponse.decode(value),
+  },
 } as const;
 
 export interface UserServiceServer extends UntypedServiceImplementation {
@@ -1303,6 +1634,13 @@ export interface UserServiceServer extends UntypedServiceImplementation {
    * no more often than the interval says.
    */
   finishSso: handleUnaryCall<FinishSsoRequest, FinishSsoResponse>;
+  /**
+   * Begins a login by a provider of identities, for a client that listens for the browser to come
+   * back: an authorization code, with PKCE.
+   */
+  startBrowserSso: handleUnaryCall<StartBrowserSsoRequest, StartBrowserSsoResponse>;
+  /** Turns such a login into a token, by what the browser came back with. It can be tried once. */
+  finishBrowserSso: handleUnaryCall<FinishBrowserSsoRequest, FinishBrowserSsoResponse>;
 }
 
 export interface UserServiceClient extends Client {
@@ -1441,6 +1779,41 @@ export interface UserServiceClient extends Client {
     metadata: Metadata,
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: FinishSsoResponse) => void,
+  ): ClientUnaryCall;
+  /**
+   * Begins a login by a provider of identities, for a client that listens for the browser to come
+   * back: an authorization code, with PKCE.
+   */
+  startBrowserSso(
+    request: StartBrowserSsoRequest,
+    callback: (error: ServiceError | null, response: StartBrowserSsoResponse) => void,
+  ): ClientUnaryCall;
+  startBrowserSso(
+    request: StartBrowserSsoRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: StartBrowserSsoResponse) => void,
+  ): ClientUnaryCall;
+  startBrowserSso(
+    request: StartBrowserSsoRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: StartBrowserSsoResponse) => void,
+  ): ClientUnaryCall;
+  /** Turns such a login into a token, by what the browser came back with. It can be tried once. */
+  finishBrowserSso(
+    request: FinishBrowserSsoRequest,
+    callback: (error: ServiceError | null, response: FinishBrowserSsoResponse) => void,
+  ): ClientUnaryCall;
+  finishBrowserSso(
+    request: FinishBrowserSsoRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: FinishBrowserSsoResponse) => void,
+  ): ClientUnaryCall;
+  finishBrowserSso(
+    request: FinishBrowserSsoRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: FinishBrowserSsoResponse) => void,
   ): ClientUnaryCall;
 }
 
