@@ -70,7 +70,7 @@ import {
   type Environment,
   type StoreLocation,
 } from "./store/location.ts";
-import { openStore, type OpenedStore } from "./store/open.ts";
+import { openMirrors, openStore, type OpenedStore } from "./store/open.ts";
 import { reportingStore } from "./store/reporting.ts";
 import type { SsoOptions } from "./sso/options.ts";
 import { openTls, type TlsOptions } from "./tls/identity.ts";
@@ -143,9 +143,10 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   const sql = await openDatabase(configuration, opening);
   await prepareDatabase(sql);
   const dataKeys = await openDataKeys(sql, options.keys);
-  const { store, volumes } = await openObjects(configuration, sql, dataKeys);
+  const { store, ...stores } = await openObjects(configuration, sql, dataKeys);
   opening.use(store);
-  opening.use(openUpkeep({ sql, store, retentionMs, auditKeptMs }, observeUpkeep(observe)));
+  const stored = { sql, store, places: stores.places };
+  opening.use(openUpkeep({ ...stored, retentionMs, auditKeptMs }, observeUpkeep(observe)));
   const root = await ensureRoot(sql, options.rootToken);
   const directory = options.directory && openDirectory(options.directory);
   if (directory) opening.use(watchDirectory({ sql, directory }, observeDirectory(observe)));
@@ -156,7 +157,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
       : undefined;
   const sso = options.sso && (await import("./sso/sso.ts")).openSso(options.sso);
   const { callRates } = options;
-  const parts = { sql, store, dataKeys, volumes, retentionMs, directory, sso, issuers, callRates };
+  const parts = { ...stored, ...stores, dataKeys, retentionMs, directory, sso, issuers, callRates };
   const calls = authenticated(parts, handlers(observe, addressOf));
   const services = openServices(parts, calls);
   const http = webListener({ parts, calls, observe, addressOf });
@@ -238,10 +239,11 @@ async function openDatabase(
 
 /** Opens the objects. What is found damaged is noted, so that who has it is asked for it again. */
 async function openObjects(
-  { location, dataDirectory, cacheBytesMax = objectCacheBytesUnlessSaid }: Configuration,
+  configuration: Configuration,
   sql: Sql,
   keys: DataKeys | undefined,
-): Promise<OpenedStore> {
+): Promise<OpenedStore & Pick<StorageParts, "openMirrors">> {
+  const { location, dataDirectory, cacheBytesMax = objectCacheBytesUnlessSaid } = configuration;
   const cache = {
     directory: join(resolve(dataDirectory), "object-cache"),
     bytesMax: cacheBytesMax,
@@ -249,7 +251,14 @@ async function openObjects(
   const opened = await openStore({ location, cache, keys });
   // Whoever reads it is told in any case, and whoever reads it next notes it.
   const note = (hash: Hash) => noteDamaged(sql, hash).catch(() => {});
-  return { ...opened, store: reportingStore(opened.store, note) };
+  return {
+    ...opened,
+    store: reportingStore(opened.store, note),
+    openMirrors: (text) => {
+      const { environment = {}, allowInsecure = false } = configuration;
+      return openMirrors(parseLocation(text, environment, { allowInsecure }), keys);
+    },
+  };
 }
 
 function closing(sql: Sql, opening: AsyncDisposableStack): Sql {

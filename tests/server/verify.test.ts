@@ -30,7 +30,8 @@ async function openScene() {
       return join(server.dataDirectory, "objects", name.slice(0, 2), name);
     },
     async verify(share: number) {
-      const said = await Array.fromAsync(channel.serverStream(Storage.verify, { share }));
+      const request = { share, repair: false, from: "" };
+      const said = await Array.fromAsync(channel.serverStream(Storage.verify, request));
       const sum = (key: "trees" | "objects") => said.reduce((total, now) => total + now[key], 0);
       const findings = said.flatMap((now) => now.findings);
       return { trees: sum("trees"), objects: sum("objects"), findings };
@@ -80,10 +81,11 @@ describe("verification", () => {
     // Who is asked again sends what was found damaged.
     const asked = [sha256(Buffer.from("text 3\n")), sha256(Buffer.from("text 6\n"))];
     expect((await scene.remote.findMissing(asked, [])).objects).toEqual([0]);
-    await scene.remote.putObjects([
-      { hash: asked[0]!, bytes: encodeObject(Buffer.from("text 3\n")) },
-    ]);
-    expect((await scene.verify(0)).findings.length).toBe(1);
+    for (const text of ["text 3\n", "text 5\n"]) {
+      const bytes = encodeObject(Buffer.from(text));
+      await scene.remote.putObjects([{ hash: sha256(Buffer.from(text)), bytes }]);
+    }
+    expect((await scene.verify(1)).findings.length).toBe(1);
     expect((await readFile(scene.placeOf("text 3\n"))).length).toBeGreaterThan(24);
   });
 

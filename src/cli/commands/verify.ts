@@ -8,7 +8,11 @@ import { connectToServer } from "../server-choice.ts";
 export const verify = command({
   meta: {
     description: "look whether a server has everything, and as it was",
-    examples: ["pogo verify", "pogo verify --sample 1%", "pogo verify --full https://pogo.example"],
+    examples: [
+      "pogo verify",
+      "pogo verify --sample 1%",
+      "pogo verify --full --repair --from s3://mirror https://pogo.example",
+    ],
   },
   args: {
     server: { type: "positional", required: false, valueHint: "SERVER", description: "its URL" },
@@ -18,11 +22,22 @@ export const verify = command({
       valueHint: "SHARE",
       description: "only a random share of the objects, by their SHA-256: 1%",
     },
+    repair: {
+      type: "boolean",
+      description: "put right what is damaged: from another volume, the cache, or --from",
+    },
+    from: {
+      type: "string",
+      valueHint: "WHERE",
+      description: "with --repair: a mirror, a directory on the server's machine or a bucket",
+    },
   },
   async run({ args, context }) {
     if (args.full && args.sample !== undefined) {
       throw new PogoError("usage", "--full and --sample exclude each other");
     }
+    const { repair = false, from = "" } = args;
+    if (from !== "" && !repair) throw new PogoError("usage", "--from goes with --repair");
     const share = args.sample === undefined ? Number(args.full === true) : readShare(args.sample);
     using connection = await connectToServer(context, args.server);
     const total = { trees: 0, objects: 0, bytes: 0 };
@@ -30,7 +45,8 @@ export const verify = command({
     {
       using line = context.progress("verifying");
       const { signal } = context;
-      const calls = connection.channel.serverStream(Storage.verify, { share }, { signal });
+      const request = { share, repair, from };
+      const calls = connection.channel.serverStream(Storage.verify, request, { signal });
       for await (const { trees, objects, bytes, findings: found } of calls) {
         line.add({ files: trees + objects, bytes });
         total.trees += trees;
@@ -39,28 +55,32 @@ export const verify = command({
         findings.push(...found);
       }
     }
+    const repaired = findings.filter((finding) => finding.repaired).length;
     const value = findings.map((finding) => ({ ...finding, hash: toHex(finding.hash) }));
-    context.print({ ...total, findings: value }, () => {
+    context.print({ ...total, repaired, findings: value }, () => {
       const lines = findings.flatMap(describe);
-      return [...lines, `verified ${total.trees} trees, ${total.objects} objects`].join("\n");
+      const done = `verified ${total.trees} trees, ${total.objects} objects`;
+      return [...lines, repair ? `${done}; repaired ${repaired}` : done].join("\n");
     });
-    if (findings.length === 0) return;
+    const left = findings.length - repaired;
+    if (left === 0) return;
     const what =
-      findings.length === 1
-        ? "1 thing is not as it must be"
-        : `${findings.length} things are not as they must be`;
+      left === 1 ? "1 thing is not as it must be" : `${left} things are not as they must be`;
     throw new PogoError("corrupt", what, {
-      hint: "pogo push --repair, in working copies that have the files; or restore a backup",
+      hint: repair
+        ? "pogo push --repair, in working copies that have the files; or restore a backup"
+        : "pogo verify --repair; or pogo push --repair, in working copies that have the files",
     });
   },
 });
 
-function describe({ kind, hash, problem, repository, affected }: Finding): string[] {
+function describe({ kind, hash, problem, repository, repaired, affected }: Finding): string[] {
   const where = repository === "" ? "" : ` in ${repository}`;
   const files = affected.map(({ repository: name, path, change, author }) => {
     return `  ${name}: ${quoteName(path)}, change ${change} by ${author}`;
   });
-  return [`${kind} ${toHex(hash)}${where}: ${problem}`, ...files];
+  const now = repaired ? " (repaired)" : "";
+  return [`${kind} ${toHex(hash)}${where}: ${problem}${now}`, ...files];
 }
 
 function readShare(text: string): number {

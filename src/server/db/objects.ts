@@ -66,12 +66,13 @@ export async function noteDamaged(sql: Queries, hash: Hash): Promise<void> {
 
 /**
  * Begins to put objects: what was about to be deleted from the store is not, or is deleted
- * already when this answers. What is put must be added within the time that is left then.
+ * already when this answers. What is put must be added within the time that is left then. Of what
+ * is damaged there may be something in the store that looks whole: that has to go first.
  */
 export async function beginPut(
   sql: Queries,
   hashes: readonly Hash[],
-): Promise<{ untilMs: number }> {
+): Promise<{ untilMs: number; damaged: Hash[] }> {
   const begunMs = Date.now();
   // Ordered, so that it is one look into the index of the few that there are.
   const [doomed] = await sql`
@@ -82,7 +83,9 @@ export async function beginPut(
       delete from objects
       where hash = any(${hashArray(hashes)}::bytea[]) and doomed_at is not null`;
   }
-  return { untilMs: begunMs + putMsMax };
+  const damaged = await sql<{ hash: Hash }[]>`
+    select hash from damaged_objects where hash = any(${hashArray(hashes)}::bytea[])`;
+  return { untilMs: begunMs + putMsMax, damaged: damaged.map(({ hash }) => hash) };
 }
 
 /**

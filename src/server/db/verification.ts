@@ -100,3 +100,22 @@ export async function findAffected(sql: Queries, hashes: readonly Hash[]): Promi
     join users u on u.user_id = v.author_id
     order by d.hash, r.name, f.path`;
 }
+
+/** The chunks of a large file, in its order; after them perhaps those of another way to cut it. */
+export async function listChunks(
+  sql: Queries,
+  hash: Hash,
+): Promise<{ hash: Hash; size: number }[]> {
+  return await sql`
+    select o.hash, o.raw_size as size
+    from object_chunks c
+    cross join lateral generate_series(1, octet_length(c.chunks), 32) at
+    join objects o on o.hash = substring(c.chunks from at for 32)
+    where c.hash = ${hash}
+    order by at`;
+}
+
+/** Notes that an object is as it was. */
+export async function clearDamaged(sql: Queries, hash: Hash): Promise<void> {
+  await sql`delete from damaged_objects where hash = ${hash}`;
+}

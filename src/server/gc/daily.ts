@@ -2,10 +2,9 @@
 import { PogoError } from "#core/errors.ts";
 import { auditKeptMsUnlessSaid, dayMs } from "#core/limits.ts";
 import { pruneAudit } from "../db/audit.ts";
-import type { Sql } from "../db/connect.ts";
 import { claimUpkeep } from "../db/upkeep.ts";
-import type { ObjectStore } from "../store/store.ts";
 import { collect, collectOptions } from "./collect.ts";
+import type { Stored } from "./repair.ts";
 import { verifyObjects } from "./verify.ts";
 
 const lookMs = 60 * 60 * 1000;
@@ -22,12 +21,7 @@ type End = { what: "audit" | "collect" | "scrub"; elapsedMs: number; error?: unk
  * again the day after.
  */
 export function openUpkeep(
-  parts: {
-    sql: Sql;
-    store: ObjectStore;
-    retentionMs?: number | undefined;
-    auditKeptMs?: number | undefined;
-  },
+  parts: Stored & { retentionMs?: number | undefined; auditKeptMs?: number | undefined },
   observe: (end: End) => void,
   { firstLookMs = firstLookUnlessSaidMs }: { firstLookMs?: number } = {},
 ): AsyncDisposable {
@@ -74,12 +68,12 @@ export function openUpkeep(
 }
 
 /** Reads a share of the objects. Damaged ones are noted by the store that they are read through. */
-async function scrub(parts: { sql: Sql; store: ObjectStore }, signal: AbortSignal): Promise<void> {
+async function scrub(parts: Stored, signal: AbortSignal): Promise<void> {
   let count = 0;
-  for await (const { findings } of verifyObjects(parts, scrubbedShare)) {
+  for await (const { findings } of verifyObjects(parts, { share: scrubbedShare })) {
     signal.throwIfAborted();
     count += findings.length;
   }
   if (count === 0) return;
-  throw new PogoError("corrupt", `${count} objects are damaged`, { hint: "pogo verify" });
+  throw new PogoError("corrupt", `${count} objects are damaged`, { hint: "pogo verify --repair" });
 }

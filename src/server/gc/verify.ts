@@ -4,13 +4,13 @@
  * while its trees are verified; pushes go on.
  */
 import { isPogoError, PogoError } from "#core/errors.ts";
-import { equalHashes, hashKey, sha256Stream, toHex } from "#core/hash.ts";
+import { hashKey } from "#core/hash.ts";
 import type { Hash } from "#core/hash.ts";
-import { decodeChunkList, decodeObject, inspectObject } from "#core/object.ts";
+import { decodeChunkList, inspectObject } from "#core/object.ts";
 import { verifyTree, type Entry } from "#core/tree.ts";
 import { listHoldings } from "../db/collection.ts";
 import type { Sql } from "../db/connect.ts";
-import { findObjects } from "../db/objects.ts";
+import { findObjects, noteDamaged } from "../db/objects.ts";
 import { namedHashes } from "../db/revive.ts";
 import { findTrees, type TreeRow } from "../db/trees.ts";
 import {
@@ -26,6 +26,7 @@ import { beginWalk, continueWalk, endWalk, type Walk } from "../db/walks.ts";
 import { measureTree } from "../services/push/store-trees.ts";
 import { inLanes } from "../store/lanes.ts";
 import type { ObjectStore } from "../store/store.ts";
+import { placesOf, problemOf, repairObject, sentence, type Stored } from "./repair.ts";
 
 /** Something that is not as it must be. */
 export type Finding = {
@@ -35,13 +36,22 @@ export type Finding = {
   problem: string;
   /** Where, when no file tells. */
   repository: string;
+  /** It was not, and is now. */
+  repaired: boolean;
   affected: Omit<AffectedFile, "object">[];
 };
 
 export type Verified = { trees: number; objects: number; bytes: number; findings: Finding[] };
 
-type Parts = { sql: Sql; store: ObjectStore };
-type Problem = Omit<Finding, "affected">;
+type ObjectRow = { hash: Hash; rawSize: number };
+type Problem = Omit<Finding, "affected" | "repaired"> & { repaired?: boolean };
+
+export type VerifyOptions = {
+  /** Of the objects whose hash is computed, from 0 to 1. */
+  share: number;
+  /** Where to look for what is damaged, in order to repair it; nothing: it is not repaired. */
+  sources?: readonly ObjectStore[] | undefined;
+};
 
 const treesPerPage = 32;
 const objectsPerPage = 256;
@@ -50,41 +60,54 @@ const firstHash = new Uint8Array(0);
 
 /**
  * Verifies all repositories and the store: every object's checksum, and the hash of a share of
- * them, from 0 to 1. Says from time to time what was verified and found since it last did.
+ * them. Says from time to time what was verified and found since it last did.
  */
-export async function* verify(parts: Parts, share: number): AsyncGenerator<Verified> {
+export async function* verify(parts: Stored, options: VerifyOptions): AsyncGenerator<Verified> {
   for (const { repositoryId, name } of await listHoldings(parts.sql)) {
     yield* verifyRepository(parts, repositoryId, name);
   }
-  yield* verifyObjects(parts, share);
+  yield* verifyObjects(parts, options);
 }
 
 /** Verifies objects alone: a share of them, or the checksums of all when it is 0. */
-export async function* verifyObjects(parts: Parts, share: number): AsyncGenerator<Verified> {
+export async function* verifyObjects(
+  parts: Stored,
+  { share, sources }: VerifyOptions,
+): AsyncGenerator<Verified> {
   // Not the same objects every time.
   const seed = crypto.getRandomValues(new BigUint64Array(1))[0]!;
   const isChosen = ({ hash }: { hash: Hash }) =>
     share >= 1 || Number(Bun.hash.xxHash64(hash, seed)) / 2 ** 64 < share;
   // With a share that is less than all, the others are not read either: that is what takes long.
   const isRead = share > 0 && share < 1 ? isChosen : () => true;
+  // A list of chunks is right once they are: what could not be repaired is tried again at the end.
+  const left: { row: ObjectRow; found: Problem }[] = [];
   for (let after: Hash = firstHash; ;) {
     const rows = await pageObjects(parts.sql, after, objectsPerPage);
     const last = rows.at(-1);
-    if (!last) return;
+    if (!last) break;
     after = last.hash;
     const problems: Problem[] = [];
     const chosen = rows.filter(isRead);
     await inLanes(chosen, readLanesMax, async (row) => {
-      const problem = await verifyObject(parts.store, row, isChosen(row));
-      if (problem) problems.push({ kind: "object", hash: row.hash, problem, repository: "" });
+      const problem = await verifyObject(parts, row, isChosen(row));
+      if (!problem) return;
+      const repaired = sources !== undefined && (await repairObject(parts, row, sources));
+      const found = { kind: "object", hash: row.hash, problem, repository: "", repaired } as const;
+      if (sources && !repaired) left.push({ row, found });
+      else problems.push(found);
     });
     const bytes = chosen.reduce((sum, row) => sum + row.storedSize, 0);
     yield await verified(parts.sql, { objects: chosen.length, bytes }, problems);
   }
+  for (const { row, found } of left) {
+    const repaired = await repairObject(parts, row, sources ?? []);
+    yield await verified(parts.sql, {}, [{ ...found, repaired }]);
+  }
 }
 
 async function* verifyRepository(
-  parts: Parts,
+  parts: Stored,
   repositoryId: number,
   repository: string,
 ): AsyncGenerator<Verified> {
@@ -153,7 +176,7 @@ async function verifyTreeRow(
 
 /** A large file's chunks must be held by whoever holds the file. */
 async function* verifyLargeFiles(
-  { sql, store }: Parts,
+  { sql, store }: Stored,
   walk: Walk,
   repository: string,
 ): AsyncGenerator<Verified> {
@@ -179,32 +202,30 @@ async function* verifyLargeFiles(
   }
 }
 
-/** Reads an object; says what is wrong with it. */
+/** Reads an object wherever it lies; says what is wrong with it, and notes that it is lost. */
 async function verifyObject(
-  store: ObjectStore,
-  { hash, rawSize }: { hash: Hash; rawSize: number },
+  parts: Stored,
+  row: ObjectRow,
   isHashed: boolean,
 ): Promise<string | undefined> {
-  try {
-    const encoded = await store.get(hash);
-    const inspected = inspectObject(encoded);
-    if (inspected.rawSize !== rawSize) return `has ${inspected.rawSize} bytes, not ${rawSize}`;
-    if (!isHashed) return undefined;
-    if (inspected.codec !== "chunks") decodeObject(hash, encoded);
-    else if (!(await isWholeFile(store, hash, encoded))) return "has chunks of another file";
-    return undefined;
-  } catch (error) {
-    if (!isPogoError(error)) throw error;
-    return error.message.replace(`object ${toHex(hash)} `, "");
+  const { hash } = row;
+  const problems: string[] = [];
+  let isRight = false;
+  let isAway = false;
+  for (const place of placesOf(parts)) {
+    let problem: string | undefined;
+    try {
+      problem = await problemOf(parts.store, row, await place.get(hash), isHashed);
+      isRight ||= problem === undefined;
+    } catch (error) {
+      isAway ||= isPogoError(error, "unavailable");
+      if (!isPogoError(error, "not-found")) problem = sentence(hash, error);
+    }
+    if (problem !== undefined) problems.push(problem);
   }
-}
-
-async function isWholeFile(store: ObjectStore, hash: Hash, encoded: Uint8Array): Promise<boolean> {
-  const whole = sha256Stream();
-  for (const chunk of decodeChunkList(encoded)) {
-    whole.update(decodeObject(chunk.hash, await store.get(chunk.hash)));
-  }
-  return equalHashes(whole.digest(), hash);
+  if (isRight) return problems[0] && `${problems[0]}; on another volume it is whole`;
+  if (!isAway) await noteDamaged(parts.sql, hash);
+  return problems[0] ?? "has disappeared from the store";
 }
 
 async function verified(
@@ -215,6 +236,7 @@ async function verified(
   const objects = problems.filter(({ kind }) => kind === "object").map(({ hash }) => hash);
   const affected = Map.groupBy(await findAffected(sql, objects), (file) => hashKey(file.object));
   const findings = problems.map((problem) => ({
+    repaired: false,
     ...problem,
     affected: problem.kind === "object" ? (affected.get(hashKey(problem.hash)) ?? []) : [],
   }));

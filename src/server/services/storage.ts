@@ -7,18 +7,24 @@ import type {
   SetQuotaResponse,
   StorageServiceServer,
   VerifyRequest,
+  VerifyResponse,
 } from "#gen/pogo/v1/storage.ts";
 import { audit } from "../access/audit.ts";
-import { requireAdmin, type Caller } from "../auth.ts";
+import { requireAdmin, requireUser, type Caller } from "../auth.ts";
 import { transaction } from "../db/connect.ts";
 import { countContents, listUsage, measureStore, setQuota as setInDatabase } from "../db/usage.ts";
 import { collect, collectOptions } from "../gc/collect.ts";
 import { verify } from "../gc/verify.ts";
+import type { ObjectStore } from "../store/store.ts";
 import type { VolumesStore } from "../store/volumes.ts";
 import type { CallHandlers, Parts } from "./calls.ts";
 
 export type StorageParts = Parts & {
   volumes: VolumesStore | undefined;
+  /** Where objects lie, each by itself. */
+  places: readonly ObjectStore[];
+  /** Opens what may have what is damaged here. */
+  openMirrors: (location: string) => Promise<AsyncDisposable & { mirrors: ObjectStore[] }>;
   retentionMs: number | undefined;
 };
 
@@ -32,7 +38,7 @@ export function storageService(
     collectGarbage: serverStream(({ dryRun }: CollectGarbageRequest) =>
       collect(parts, { ...collectOptions(parts.retentionMs), dryRun }),
     ),
-    verify: serverStream(({ share }: VerifyRequest) => verify(parts, checkShare(share))),
+    verify: serverStream((request: VerifyRequest, caller) => verifyAll(parts, request, caller)),
     measureUsage: unary(() => measureUsage(parts)),
     setQuota: unary((request: SetQuotaRequest, caller) => setQuota(parts, request, caller)),
   };
@@ -58,6 +64,22 @@ async function setQuota(
     await audit(tx, user, { repositoryName, details: { quotaBytes } });
   });
   return { uniqueBytes: await countContents(sql, repositoryId) };
+}
+
+async function* verifyAll(
+  parts: StorageParts,
+  { share: asked, repair, from }: VerifyRequest,
+  caller: Caller | undefined,
+): AsyncGenerator<VerifyResponse> {
+  const share = checkShare(asked);
+  if (!repair && from !== "") {
+    throw new PogoError("usage", "without a repair nothing is taken from a mirror");
+  }
+  if (!repair) return yield* verify(parts, { share });
+  await using opened = from === "" ? undefined : await parts.openMirrors(from);
+  const user = requireUser(caller);
+  await transaction(parts.sql, (tx) => audit(tx, user, { details: { repair, from } }));
+  yield* verify(parts, { share, sources: opened?.mirrors ?? [] });
 }
 
 function checkShare(share: number): number {

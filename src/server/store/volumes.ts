@@ -15,6 +15,8 @@ export type RebalanceProgress = { checked: number; moved: number; movedBytes: nu
 export type VolumesStore = ObjectStore & {
   /** Moves objects to the volumes that are theirs; says from time to time how far it is. */
   rebalance(): AsyncIterable<RebalanceProgress>;
+  /** The volumes, each by itself. */
+  readonly places: readonly ObjectStore[];
 };
 
 type Volume = FoundVolume & { seed: bigint; store: ObjectStore };
@@ -37,8 +39,11 @@ export async function openVolumes(directories: readonly string[]): Promise<Volum
 class Volumes implements VolumesStore {
   readonly #volumes: readonly Volume[];
 
+  readonly places: readonly ObjectStore[];
+
   constructor(volumes: Volume[]) {
     this.#volumes = volumes;
+    this.places = volumes.map(placeOf);
   }
 
   async putAll(objects: readonly StoredObject[]): Promise<void> {
@@ -211,6 +216,19 @@ async function holdsAny(store: ObjectStore, hash: Hash): Promise<boolean> {
 
 function mayHold(hash: Hash): string {
   return `object ${toHex(hash)} may be on it`;
+}
+
+/** What is on one volume. Where it is not mounted there is nothing, which is not to be believed. */
+function placeOf(volume: Volume): ObjectStore {
+  const { store } = volume;
+  return {
+    ...refusingStore(new Error("a volume by itself is not written to")),
+    async get(hash) {
+      if (!isMounted(volume)) throw missingVolume(volume, mayHold(hash));
+      return await store.get(hash);
+    },
+    delete: (hash) => store.delete(hash),
+  };
 }
 
 /** The store on a volume that could not be opened. */

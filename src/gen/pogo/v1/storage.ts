@@ -60,6 +60,13 @@ export interface VerifyRequest {
    * are read, and their checksums compared.
    */
   share: number;
+  /** Puts right what is damaged: from another volume, from a cache, or from a mirror. */
+  repair: boolean;
+  /**
+   * Where a mirror is, as the server's objects may be: directories of the server's machine, or a
+   * bucket. Only with `repair`.
+   */
+  from: string;
 }
 
 export interface VerifyResponse {
@@ -79,6 +86,8 @@ export interface Finding {
   repository: string;
   /** Some of the files that cannot be had. */
   affected: AffectedFile[];
+  /** It was put right. */
+  repaired: boolean;
 }
 
 export interface AffectedFile {
@@ -441,13 +450,19 @@ export const CollectGarbageResponse: MessageFns<CollectGarbageResponse> = {
 };
 
 function createBaseVerifyRequest(): VerifyRequest {
-  return { share: 0 };
+  return { share: 0, repair: false, from: "" };
 }
 
 export const VerifyRequest: MessageFns<VerifyRequest> = {
   encode(message: VerifyRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
     if (message.share !== 0) {
       writer.uint32(9).double(message.share);
+    }
+    if (message.repair !== false) {
+      writer.uint32(16).bool(message.repair);
+    }
+    if (message.from !== "") {
+      writer.uint32(26).string(message.from);
     }
     return writer;
   },
@@ -471,6 +486,22 @@ export const VerifyRequest: MessageFns<VerifyRequest> = {
             }
 
             message.share = reader.double();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.repair = reader.bool();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.from = reader.string();
             continue;
           }
         }
@@ -566,7 +597,14 @@ export const VerifyResponse: MessageFns<VerifyResponse> = {
 };
 
 function createBaseFinding(): Finding {
-  return { kind: "", hash: new Uint8Array(0), problem: "", repository: "", affected: [] };
+  return {
+    kind: "",
+    hash: new Uint8Array(0),
+    problem: "",
+    repository: "",
+    affected: [],
+    repaired: false,
+  };
 }
 
 export const Finding: MessageFns<Finding> = {
@@ -585,6 +623,9 @@ export const Finding: MessageFns<Finding> = {
     }
     for (const v of message.affected) {
       AffectedFile.encode(v!, writer.uint32(42).fork()).join();
+    }
+    if (message.repaired !== false) {
+      writer.uint32(48).bool(message.repaired);
     }
     return writer;
   },
@@ -640,6 +681,14 @@ export const Finding: MessageFns<Finding> = {
             }
 
             message.affected.push(AffectedFile.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 6: {
+            if (tag !== 48) {
+              break;
+            }
+
+            message.repaired = reader.bool();
             continue;
           }
         }

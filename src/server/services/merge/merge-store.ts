@@ -93,6 +93,7 @@ export function openMergeStore(
     const rows = objects.map(({ row }) => row);
     const hashes = rows.map(({ hash }) => hash);
     const begun = await beginPut(sql, hashes);
+    for (const hash of begun.damaged) await store.delete(hash);
     await store.putAll(objects);
     await transaction(sql, (tx) => addObjects(tx, repositoryId, rows, begun));
   }

@@ -41,6 +41,7 @@ function openIntake({ sql, store }: Parts, repositoryId: number) {
     const rows = received.map(({ row }) => row);
     const hashes = rows.map(({ hash }) => hash);
     const begun = await beginPut(sql, hashes);
+    for (const hash of begun.damaged) await store.delete(hash);
     await store.putAll(received);
     const added = await transaction(sql, (tx) => addObjects(tx, repositoryId, rows, begun));
     stored.objects += added.count;
