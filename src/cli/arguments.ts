@@ -229,7 +229,8 @@ function checkArguments(
     throw usageError(path, `argument ${command.rest.valueHint} is missing`);
   }
   if (extra !== undefined && !command.rest) {
-    throw usageError(path, `unexpected argument "${extra}"`);
+    const what = command.meta.isPrivate ? "an argument too many" : `unexpected argument "${extra}"`;
+    throw usageError(path, what);
   }
 }
 

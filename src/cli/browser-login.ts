@@ -33,6 +33,7 @@ function listenForBrowser() {
   const server = Bun.serve({
     hostname: loopback,
     port: 0,
+    development: false,
     fetch({ method, url }) {
       const { host, pathname, search, searchParams } = new URL(url);
       // Under another name it is a page that had its own resolved to this machine.

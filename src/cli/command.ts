@@ -36,7 +36,12 @@ import type { Context } from "./context.ts";
 export type Rest = { valueHint: string; description: string; required?: boolean };
 
 /** What help and completion say of a command. */
-export type CommandMeta = { description: string; examples?: string[] };
+export type CommandMeta = {
+  description: string;
+  examples?: string[];
+  /** What is typed after it may be a secret: no error repeats an argument. */
+  isPrivate?: boolean;
+};
 
 /** A command, its arguments' types forgotten. */
 export type Command = {

@@ -9,6 +9,7 @@ import { PullServiceService as Pull } from "#gen/pogo/v1/pull.ts";
 import { PushServiceService as Push } from "#gen/pogo/v1/push.ts";
 import { QueryServiceService as Query } from "#gen/pogo/v1/query.ts";
 import { RepositoryServiceService as Repositories } from "#gen/pogo/v1/repository.ts";
+import { SecretServiceService as Secrets } from "#gen/pogo/v1/secret.ts";
 import { openAttack, secret, secretTree, type Attack, type Calls } from "../support/attack.ts";
 import { directoryEntry, forgeTree, partOf } from "../support/forge.ts";
 import { engines } from "../support/postgres.ts";
@@ -114,6 +115,10 @@ function everyCall(client: RawClient, repository: string, change: Change) {
     listBookmarks: () => client.unary(Bookmarks.listBookmarks, { repository, after: "" }),
     deleteBookmark: () =>
       client.unary(Bookmarks.deleteBookmark, { repository, requestId, name: "main" }),
+    setSecret: () => client.unary(Secrets.setSecret, { repository, name: "KEY", value: "x" }),
+    listSecrets: () => client.unary(Secrets.listSecrets, { repository }),
+    getSecret: () => client.unary(Secrets.getSecret, { repository, name: "KEY" }),
+    removeSecret: () => client.unary(Secrets.removeSecret, { repository, name: "KEY" }),
     getRepository: () => client.unary(Repositories.getRepository, { name: repository }),
     allowCaseCollisions: () =>
       client.unary(Repositories.allowCaseCollisions, { repository, requestId }),

@@ -10,6 +10,7 @@ import { openNamedRepository, repositoryArgs } from "../../server-choice.ts";
 export const secretSet = command({
   meta: {
     description: "keep a secret, sealed on the server; its value is asked for without being shown",
+    isPrivate: true,
     examples: [
       "pogo secret set DEPLOY_TOKEN",
       "pogo secret set SIGNING_KEY --stdin < key.pem",

@@ -33,7 +33,7 @@ export const tokenCreate = command({
     },
     secrets: {
       type: "boolean",
-      description: "it may read the secrets of the repository that it is deployed from, too",
+      description: "with --deploy: it may read the secrets of REPO, too",
     },
     user: {
       type: "string",
