@@ -96,6 +96,11 @@ export function readTrust(environment: Environment, server: string): Trust {
   return { roots: moreRoots(environment, origin), certificate: entry?.certificate };
 }
 
+/** The file that tokens are in which are kept in one. */
+export function tokensFile(environment: Environment): string {
+  return tokensPath(configDirectory(environment));
+}
+
 /** Servers that the user logged in to. */
 export function knownServers(environment: Environment): string[] {
   return Object.keys(readServers(configDirectory(environment)));
@@ -164,7 +169,7 @@ async function asking<T>(work: () => Promise<T>): Promise<T> {
 }
 
 function fileStore(directory: string): TokenStore {
-  const path = join(directory, "tokens.json");
+  const path = tokensPath(directory);
   const read = () => {
     const mode = statSync(path, { throwIfNoEntry: false })?.mode ?? 0;
     if (process.platform !== "win32" && (mode & 0o077) !== 0) {
@@ -188,4 +193,8 @@ function fileStore(directory: string): TokenStore {
 
 function originOf(server: string): string {
   return URL.parse(server)?.origin ?? server;
+}
+
+function tokensPath(directory: string): string {
+  return join(directory, "tokens.json");
 }

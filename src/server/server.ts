@@ -108,6 +108,8 @@ export type ServerOptions = {
   trustedProxies?: readonly string[];
   /** How many calls one token and one address may make. */
   callRates?: CallRates | undefined;
+  /** How often the token of a stream is looked at again. */
+  tokenCheckedMs?: number | undefined;
   /** Allows to listen without encryption where others than this machine can connect. */
   allowInsecure?: boolean;
   /** Told of every call that ended. */
@@ -156,8 +158,9 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
       ? (await import("./sso/workload.ts")).openIssuers(workloadIssuers)
       : undefined;
   const sso = options.sso && (await import("./sso/sso.ts")).openSso(options.sso);
-  const { callRates } = options;
-  const parts = { ...stored, ...stores, dataKeys, retentionMs, directory, sso, issuers, callRates };
+  const { callRates, tokenCheckedMs } = options;
+  const identities = { directory, sso, issuers, callRates, tokenCheckedMs };
+  const parts = { ...stored, ...stores, dataKeys, retentionMs, ...identities };
   const calls = authenticated(parts, handlers(observe, addressOf));
   const services = openServices(parts, calls);
   const http = webListener({ parts, calls, observe, addressOf });

@@ -18,12 +18,12 @@ const withRoot = { environment: { POGO_TOKEN: testRootToken } };
 test("a token that the server accepts is kept in a file if that is asked for", async () => {
   using pogo = openPogo();
   const login = ["login", url, "--store", "file", "--token-stdin"];
+  const tokens = join(pogo.home, ".config/pogo/tokens.json");
   expect(await pogo.run(login, { stdin: `${testRootToken}\n` })).toEqual({
-    stdout: `logged in to ${url} as root\n`,
+    stdout: `logged in to ${url} as root; the token is in ${tokens}, not encrypted\n`,
     stderr: "",
     exitCode: 0,
   });
-  const tokens = join(pogo.home, ".config/pogo/tokens.json");
   expect(statSync(tokens).mode & 0o777).toBe(0o600);
   expect(statSync(join(tokens, "..")).mode & 0o777).toBe(0o700);
   expect(readFileSync(join(pogo.home, ".config/pogo/servers.json"), "utf8")).not.toContain(
@@ -34,6 +34,9 @@ test("a token that the server accepts is kept in a file if that is asked for", a
     server: url,
     source: "file",
   });
+  for (const said of [await pogo.ok(["whoami"]), await pogo.ok(["whoami", "--json"])]) {
+    expect(said).not.toContain(testRootToken);
+  }
 
   chmodSync(tokens, 0o644);
   const exposed = await pogo.run(["whoami"]);

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 
 import { AuthServiceService as Auth } from "#gen/pogo/v1/auth.ts";
+import { PushServiceService as Push } from "#gen/pogo/v1/push.ts";
 import { UserServiceService as Users } from "#gen/pogo/v1/user.ts";
 import { newTokenText } from "#server/access/secret-text.ts";
 import { ensureRoot } from "#server/auth.ts";
@@ -54,15 +55,27 @@ describe.each(engines)("%s", (engine) => {
   test("a token that is revoked through one server is good on none, and its user's neither", async () => {
     if (engine === "embedded") return;
     const { databaseUrl } = server;
-    await using other = await startTestServer(engine, { databaseUrl });
-    const { secret } = await (
-      await server.user("fred")
-    ).unary(Auth.createToken, { name: "laptop", expiresAt: 0, user: "" });
+    await using other = await startTestServer(engine, { databaseUrl, tokenCheckedMs: 1 });
+    const fred = await server.user("fred");
+    await createRemote(fred, "freds");
+    const laptop = { name: "laptop", expiresAt: 0, user: "" };
+    const { secret } = await fred.unary(Auth.createToken, laptop);
     const [here, there] = [server.channel(secret), other.channel(secret)];
     for (const channel of [here, there]) {
       expect(await refusal(channel.unary(Auth.getUser, {}))).toBe("nothing");
     }
+    const begun = Promise.withResolvers<void>();
+    const requests = async function* () {
+      for (let count = 0; ; count++) {
+        yield { repository: count === 0 ? "freds" : "", parts: [] };
+        if (count > 0) begun.resolve();
+        await Bun.sleep(2);
+      }
+    };
+    const stream = refusal(there.clientStream(Push.putObjects, requests()));
+    await begun.promise;
     await here.unary(Auth.revokeToken, { name: "laptop" });
+    expect(await stream).toBe("denied");
     for (const channel of [here, there]) {
       expect(await refusal(channel.unary(Auth.getUser, {}))).toBe("denied");
     }

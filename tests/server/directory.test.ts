@@ -120,7 +120,7 @@ describe.skipIf(!hasSlapd || !postgresPrograms())("OpenLDAP", () => {
     const { url } = server.server;
     const login = ["login", url, "--user", "bob", "--store", "file", "--token-stdin"];
     expect(await pogo.ok(login, { stdin: "bob's password ü\n" })).toBe(
-      `logged in to ${url} as bob\n`,
+      `logged in to ${url} as bob; the token is in ${pogo.home}/.config/pogo/tokens.json, not encrypted\n`,
     );
     expect(await pogo.json(["whoami"])).toMatchObject({ user: "bob" });
     const wrong = await pogo.run(login, { stdin: "bob's password" });
@@ -177,6 +177,9 @@ describe.skipIf(!hasSlapd || !postgresPrograms())("OpenLDAP", () => {
       }
     };
     expect(await outcome({})).toBe("nothing");
+    const secure = { url: slapd.secureUrl, startTls: false };
+    expect(await outcome(secure)).toBe("nothing");
+    expect(await outcome({ ...secure, roots: undefined })).toBe("unavailable");
     expect(await outcome({ roots: undefined })).toBe("unavailable");
     expect(await outcome({ bindPassword: "wrong" })).toBe("unavailable");
     const ann = server.channel((await logIn("ann", "ann's password ü")).secret);

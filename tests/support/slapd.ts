@@ -8,6 +8,8 @@ import { temporaryDirectory } from "./postgres.ts";
 
 export type Slapd = AsyncDisposable & {
   url: string;
+  /** The same, encrypted from the beginning. */
+  secureUrl: string;
   /** Directory with what a server is told: the certificate and the password of who looks up. */
   path: string;
   /** Applies LDIF that changes something. */
@@ -54,8 +56,9 @@ access to * by * read
   await run(["/usr/sbin/slapadd", ...configuration, "-l", join(path, "all.ldif")]);
   const port = await freePort();
   const url = `ldap://127.0.0.1:${port}`;
+  const secureUrl = `ldaps://127.0.0.1:${await freePort()}`;
   // With a level of debugging it stays in the foreground, and says when it is ready.
-  const command = [program!, ...configuration, "-h", url, "-d", "256"];
+  const command = [program!, ...configuration, "-h", `${url} ${secureUrl}`, "-d", "256"];
   const child = Bun.spawn(command, { stdout: "ignore", stderr: "pipe" });
   const stop = async () => {
     child.kill("SIGTERM");
@@ -75,6 +78,7 @@ access to * by * read
   const parts = opening.move();
   return {
     url,
+    secureUrl,
     path,
     stop,
     modify: (changes) =>

@@ -1,6 +1,6 @@
 import { hostname } from "node:os";
 
-import { checkPlace, checkToken, findToken, saveToken } from "#client/credentials.ts";
+import { checkPlace, checkToken, findToken, saveToken, tokensFile } from "#client/credentials.ts";
 import { PogoError } from "#core/errors.ts";
 import { AuthServiceService as Auth } from "#gen/pogo/v1/auth.ts";
 import { UserServiceService as Users } from "#gen/pogo/v1/user.ts";
@@ -92,7 +92,9 @@ export const login = command({
       const { certificate } = trust;
       const entry = { user, place, insecureHttp, certificate } as const;
       await saveToken(environment, { server, token, ...entry });
-      context.report({ server, user, store: place }, `logged in to ${server} as ${user}`);
+      const kept =
+        place === "file" ? `; the token is in ${tokensFile(environment)}, not encrypted` : "";
+      context.report({ server, user, store: place }, `logged in to ${server} as ${user}${kept}`);
     } finally {
       channel.close();
     }

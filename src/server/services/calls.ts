@@ -22,6 +22,7 @@ export type Parts = {
   sso?: Sso | undefined;
   issuers?: WorkloadIssuers | undefined;
   callRates?: CallRates | undefined;
+  tokenCheckedMs?: number | undefined;
 };
 
 export type CallHandlers = ReturnType<typeof authenticated>;
@@ -30,7 +31,10 @@ export type CallHandlers = ReturnType<typeof authenticated>;
  * Makes handlers that know who calls instead of what the call carried. Who may not make the call
  * at all is refused before its handler hears of it.
  */
-export function authenticated({ sql, callRates }: Parts, handlers: Handlers) {
+export function authenticated(
+  { sql, callRates, tokenCheckedMs = tokenCheckedAgainMs }: Parts,
+  handlers: Handlers,
+) {
   const noteRefusal = openRefusals(sql);
   const throttle = openThrottle(callRates);
 
@@ -48,7 +52,7 @@ export function authenticated({ sql, callRates }: Parts, handlers: Handlers) {
     async function* whileValid<Message>(messages: AsyncIterable<Message>) {
       let checkedMs = performance.now();
       for await (const message of messages) {
-        if (caller && performance.now() - checkedMs > tokenCheckedAgainMs) {
+        if (caller && performance.now() - checkedMs > tokenCheckedMs) {
           await authenticate(sql, call);
           checkedMs = performance.now();
         }
