@@ -35,6 +35,7 @@ const packages: Record<string, RegExp> = {
   ignore: /^src\/client\//,
   postgres: /^src\/server\/db\//,
   "@electric-sql/pglite": /^src\/server\/db\/embedded-worker\.ts$/,
+  "lru-cache": /^src\/server\/services\/merge\//,
   "openid-client": /^src\/server\/sso\//,
   jose: /^src\/server\/sso\//,
   ldapts: /^src\/server\/directory\//,

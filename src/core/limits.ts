@@ -304,6 +304,10 @@ export const treesReadBytes = 4 * mib;
 export const graphVersionsMax = 200_000;
 export const graphRepositoriesMax = 16;
 
+/** What merges remember: trees, in bytes, and versions, with a description of some lines each. */
+export const mergeTreesBytesMax = 16 * mib;
+export const mergeVersionsMax = 4096;
+
 /** Texts of virtual bases that are held in memory: more are stored, as garbage. */
 export const virtualTextBytesMax = 64 * mib;
 

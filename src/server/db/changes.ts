@@ -213,11 +213,13 @@ export async function insertVersion(
   const { changeId, tree, description, authorId, parents, baseVersionId } = version;
   const { isDiverged = false } = version;
   const parentIds = numberArray(parents.map((parent) => parent.versionId));
-  await keepTree(tx, repositoryId, tree);
-  const expired = await tx<{ versionId: number }[]>`
-    select version_id from versions
-    where repository_id = ${repositoryId} and version_id = any(${parentIds}::bigint[])
-      and expired_at is not null`;
+  const [expired] = await Promise.all([
+    tx<{ versionId: number }[]>`
+      select version_id from versions
+      where repository_id = ${repositoryId} and version_id = any(${parentIds}::bigint[])
+        and expired_at is not null`,
+    keepTree(tx, repositoryId, tree),
+  ]);
   for (const { versionId } of expired) await keepVersion(tx, repositoryId, versionId);
   const [row] = await tx<VersionRow[]>`
     with version as (

@@ -164,9 +164,11 @@ export function openMutation(tx: Queries, repositoryId: number): Mutation {
     async record({ requestId, caller: { userId, userName, role }, kind, details }) {
       const effects = { changes: [...changes.values()], bookmarks: [...bookmarks.values()] };
       const operation = { requestId, userId, userName, kind, details, effects };
-      const number = await appendOperation(tx, repositoryId, operation);
-      // After it, when whoever changes the rules has to wait.
-      await checkProtection({ tx, repositoryId, role, effects });
+      // The rules are read once the log is locked, when whoever changes them has to wait.
+      const [number] = await Promise.all([
+        appendOperation(tx, repositoryId, operation),
+        checkProtection({ tx, repositoryId, role, effects }),
+      ]);
       return number;
     },
   };

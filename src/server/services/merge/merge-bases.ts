@@ -5,12 +5,19 @@
  * looked at but what was read along.
  */
 import { graphRepositoriesMax, graphVersionsMax } from "#core/limits.ts";
-import { readOrigins, readOriginsBelow } from "../../db/ancestry.ts";
+import {
+  readNearOrigins,
+  readOrigins,
+  readOriginsBelow,
+  type VersionNode,
+} from "../../db/ancestry.ts";
 import type { Queries } from "../../db/connect.ts";
 
 export type VersionGraph = {
   /** All best common ancestors of a version and a merge of the others, oldest first. */
   basesOf(one: number, others: readonly number[]): Promise<number[]>;
+  /** Takes note of a version that was just made, and of what it was made from. */
+  note(versionId: number, origins: number[]): void;
 };
 
 const fromOne = 1;
@@ -37,19 +44,30 @@ export function openVersionGraph(
   planned: ReadonlyMap<number, number[]> = new Map(),
 ): VersionGraph {
   const read = knownOrigins(sql, repositoryId);
+  // Of a graph that was walked before nothing may be missing but the youngest.
+  let distance: "next" | "near" | "far" = read.size > 0 ? "next" : "near";
   let size = rangeMin;
-  let isFar = false;
+
+  async function readAround(versionId: number, open: readonly number[]): Promise<VersionNode[]> {
+    const asked = [versionId, ...open];
+    const now = distance;
+    distance = now === "next" ? "near" : "far";
+    if (now === "next") {
+      const missing = asked.filter((id) => !planned.has(id) && !read.has(id));
+      return await readOrigins(sql, repositoryId, missing);
+    }
+    if (now === "near") return await readNearOrigins(sql, repositoryId, asked, nearCount);
+    const nodes = await readOriginsBelow(sql, repositoryId, versionId, size);
+    size = Math.min(size * 4, rangeMax);
+    return nodes;
+  }
 
   async function originsOf(versionId: number, open: readonly number[]): Promise<number[]> {
     const isKnown = planned.has(versionId) || read.has(versionId);
     if (!isKnown) {
-      const nodes = isFar
-        ? await readOriginsBelow(sql, repositoryId, versionId, size)
-        : await readOrigins(sql, repositoryId, [versionId, ...open], nearCount);
+      const nodes = await readAround(versionId, open);
       // Planned ones are in no database, and are others' next time.
       for (const { versionId: id, origins } of nodes) if (!planned.has(id)) read.set(id, origins);
-      if (isFar) size = Math.min(size * 4, rangeMax);
-      isFar = true;
     }
     const origins = planned.get(versionId) ?? read.get(versionId);
     if (!origins) throw new Error(`version ${versionId} is gone`);
@@ -87,7 +105,7 @@ export function openVersionGraph(
     return bases.reverse();
   }
 
-  return { basesOf };
+  return { basesOf, note: (versionId, origins) => void read.set(versionId, origins) };
 }
 
 /** What was read of a repository's graph: versions never change, so it stays true. */

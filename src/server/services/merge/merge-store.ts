@@ -15,7 +15,7 @@ import { decodeTree, type Entry } from "#core/tree.ts";
 import { transaction } from "../../db/connect.ts";
 import { addObjects, beginPut, type ObjectRow } from "../../db/objects.ts";
 import type { Parts } from "../calls.ts";
-import { treeReader } from "../tree-walk.ts";
+import { openMergeMemory } from "./merge-memory.ts";
 
 type Pending = { hash: Hash; encoded: Uint8Array; row: ObjectRow };
 
@@ -24,14 +24,15 @@ export function openMergeStore(
   { sql, store }: Parts,
   repositoryId: number,
 ): MergeStore & { flush(): Promise<void> } {
-  const read = treeReader(sql, repositoryId);
+  const { readTrees } = openMergeMemory(sql, repositoryId);
   let pending = new Map<string, Pending>();
   let pendingBytes = 0;
   let storing: Promise<void> | undefined;
 
   async function loadTrees(hashes: readonly Hash[]): Promise<Map<string, readonly Entry[]>> {
     const found = new Map<string, readonly Entry[]>();
-    for await (const { hash, bytes } of read(hashes)) found.set(hashKey(hash), decodeTree(bytes));
+    for await (const { hash, bytes } of readTrees(hashes))
+      found.set(hashKey(hash), decodeTree(bytes));
     return found;
   }
 

@@ -3,27 +3,21 @@
  * contents, then their rows, then trees, as in a push.
  */
 import { mergeVersions } from "#core/merge.ts";
-import { hashKey, type Hash } from "#core/hash.ts";
+import type { Hash } from "#core/hash.ts";
 import { conflictsToldMax } from "#core/limits.ts";
 import { compareNames, decodeTree, emptyTreeHash } from "#core/tree.ts";
 import type { Caller } from "../../auth.ts";
-import {
-  insertChange,
-  insertVersion,
-  readVersion,
-  type ParentRow,
-  type VersionRow,
-} from "../../db/changes.ts";
-import type { Queries, Sql } from "../../db/connect.ts";
+import { insertChange, insertVersion, type ParentRow, type VersionRow } from "../../db/changes.ts";
+import type { Queries } from "../../db/connect.ts";
 import { insertFiles, type FileChange } from "../../db/files.ts";
 import type { Mutation } from "../../db/mutation.ts";
 import type { RepositoryRow } from "../../db/repositories.ts";
-import { findTrees } from "../../db/trees.ts";
 import type { Parts } from "../calls.ts";
 import { openVersionGraph } from "./merge-bases.ts";
+import { openMergeMemory } from "./merge-memory.ts";
 import { openMergeStore } from "./merge-store.ts";
 import { storeTrees } from "../push/store-trees.ts";
-import { diffTrees, treeReader } from "../tree-walk.ts";
+import { diffTrees } from "../tree-walk.ts";
 
 /** A merge that has no name yet. */
 export type Merged = {
@@ -35,6 +29,8 @@ export type Merged = {
   isConflicted: boolean;
   /** What differs from the first parent. */
   files: FileChange[];
+  /** Remembers the version that it became, for the merges to come. */
+  remember(version: VersionRow): void;
 };
 
 /** Merges the files of versions and stores what is new; nothing names it yet. */
@@ -47,19 +43,15 @@ export async function mergeParents(
   const { repositoryId } = repository;
   const graph = openVersionGraph(sql, repositoryId);
   const store = openMergeStore(parts, repositoryId);
+  const memory = openMergeMemory(sql, repositoryId);
   const versions = new Map<number, { versionId: number }>();
   const versionOf = (versionId: number) => {
     const version = versions.get(versionId) ?? { versionId };
     versions.set(versionId, version);
     return version;
   };
-  const roots = new Map<number, Promise<Hash>>();
-  const rootOf = ({ versionId }: { versionId: number }): Promise<Hash> => {
-    const root =
-      roots.get(versionId) ??
-      readVersion(sql, repositoryId, versionId).then((version) => version.tree);
-    roots.set(versionId, root);
-    return root;
+  const rootOf = async ({ versionId }: { versionId: number }): Promise<Hash> => {
+    return (await memory.readVersion(versionId)).tree;
   };
   const history = {
     rootOf,
@@ -79,11 +71,12 @@ export async function mergeParents(
   const fresh = trees.map(({ hash, encoded }) => {
     return { hash, data: encoded, entries: decodeTree(encoded) };
   });
-  await storeTrees(sql, repositoryId, fresh);
+  await storeTrees(sql, repositoryId, fresh, { isFollowed: true });
+  memory.noteTrees(trees);
   const old = parents[0] ? await rootOf(parents[0]) : emptyTreeHash;
   const [files, isOpen] = await Promise.all([
-    Array.fromAsync(diffTrees(treeReader(sql, repositoryId), old, root)),
-    isConflicted(sql, repositoryId, root),
+    Array.fromAsync(diffTrees(memory.readTrees, old, root)),
+    memory.isConflicted(root),
   ]);
   files.sort((a, b) => compareNames(a.path, b.path));
   return {
@@ -92,12 +85,14 @@ export async function mergeParents(
     conflicts: conflicts.slice(0, conflictsToldMax),
     isConflicted: isOpen,
     files,
+    remember(version) {
+      memory.noteVersion(version);
+      graph.note(
+        version.versionId,
+        parents.map(({ versionId }) => versionId),
+      );
+    },
   };
-}
-
-/** Tells whether a snapshot holds a conflict. */
-export async function isConflicted(sql: Sql, repositoryId: number, tree: Hash): Promise<boolean> {
-  return (await findTrees(sql, repositoryId, [tree])).get(hashKey(tree))?.conflicted ?? false;
 }
 
 /** Makes a merge a change; nothing when its name is taken. */
@@ -119,5 +114,6 @@ export async function insertMerge(
     insertFiles(tx, repositoryId, version.versionId, files),
     mutation.moveChange(version),
   ]);
+  merged.remember(version);
   return version;
 }

@@ -29,7 +29,8 @@ import type { RepositoryRow } from "../../db/repositories.ts";
 import type { Parts } from "../calls.ts";
 import { readChangeMessage } from "../change-message.ts";
 import { openVersionGraph } from "./merge-bases.ts";
-import { insertMerge, isConflicted, mergeParents, type Merged } from "./merge-versions.ts";
+import { openMergeMemory } from "./merge-memory.ts";
+import { insertMerge, mergeParents, type Merged } from "./merge-versions.ts";
 import { fittingPaths } from "../paths-answer.ts";
 import { planBranch } from "../rewrite/rebase.ts";
 import { checkDescription, checkRequestId, recallOperation } from "../requests.ts";
@@ -40,10 +41,14 @@ import {
   writeRewriting,
   type PreparedRewriting,
 } from "../rewrite/rewrite.ts";
-import { diffTrees, treeReader } from "../tree-walk.ts";
+import { diffTrees } from "../tree-walk.ts";
 
-/** Runs tasks of one key one after another. */
-export type BookmarkQueue = <T>(key: string, task: () => Promise<T>) => Promise<T>;
+/** Runs tasks of one key one after another. Who has to wait may get ready meanwhile. */
+export type BookmarkQueue = <T>(
+  key: string,
+  task: () => Promise<T>,
+  getReady: () => Promise<void>,
+) => Promise<T>;
 
 type Target = { repository: RepositoryRow; caller: Caller; request: SyncBookmarkRequest };
 type Decision = {
@@ -66,8 +71,10 @@ const kind = "sync-bookmark";
 /** Makes an empty queue. */
 export function bookmarkQueue(): BookmarkQueue {
   const last = new Map<string, Promise<void>>();
-  return async (key, task) => {
+  return async (key, task, getReady) => {
     const before = last.get(key);
+    // Whatever fails there fails again where it is told.
+    if (before) getReady().catch(() => {});
     const { promise, resolve } = Promise.withResolvers<void>();
     last.set(key, promise);
     try {
@@ -96,8 +103,10 @@ export async function syncBookmark(
   }
   const { repository, caller: user } = await requireWrite(sql, caller, request.repository);
   const target: Target = { repository, caller: user, request };
-  const answer = await queue(`${repository.repositoryId} ${request.bookmark}`, () =>
-    sync(parts, target),
+  const answer = await queue(
+    `${repository.repositoryId} ${request.bookmark}`,
+    () => sync(parts, target),
+    () => readAhead(sql, target),
   );
   return {
     outcome: answer.outcome,
@@ -128,6 +137,19 @@ async function sync(parts: Parts, target: Target): Promise<Answer> {
   throw new PogoError("unavailable", `bookmark ${request.bookmark} is moving all the time`, {
     hint: "run the command again",
   });
+}
+
+/** Reads what a merge will look at, so that it is remembered then. */
+async function readAhead(sql: Sql, target: Target): Promise<void> {
+  const { change, bookmark } = await decide(sql, target);
+  if (!bookmark) return;
+  const memory = openMergeMemory(sql, target.repository.repositoryId);
+  const [own, trunk] = await Promise.all([
+    memory.readVersion(change.versionId),
+    memory.readVersion(bookmark.versionId),
+  ]);
+  await memory.isConflicted(own.tree);
+  for await (const _ of diffTrees(memory.readTrees, trunk.tree, own.tree));
 }
 
 async function recallSync(sql: Sql, target: Target): Promise<Answer | undefined> {
@@ -176,10 +198,11 @@ async function decideDescribed(
 ): Promise<SyncOutcome> {
   const [only, ...others] = bases;
   if (only === undefined || others.length > 0) return SyncOutcome.SYNC_OUTCOME_MERGED;
-  const base = await readVersion(sql, repositoryId, only);
+  const memory = openMergeMemory(sql, repositoryId);
+  const base = await memory.readVersion(only);
   for (const { changeId, versionId } of [bookmark, change]) {
     if (changeId !== base.changeId) continue;
-    const now = await readVersion(sql, repositoryId, versionId);
+    const now = await memory.readVersion(versionId);
     if (!equalHashes(now.tree, base.tree)) continue;
     return changeId === change.changeId
       ? SyncOutcome.SYNC_OUTCOME_BEHIND
@@ -204,9 +227,9 @@ async function prepare(
   { repository, request }: Target,
   { outcome, change, bookmark }: Decision,
 ): Promise<Joined | undefined> {
-  const { sql } = parts;
-  const { tree } = await readVersion(sql, repository.repositoryId, change.versionId);
-  if (await isConflicted(sql, repository.repositoryId, tree)) {
+  const memory = openMergeMemory(parts.sql, repository.repositoryId);
+  const { tree } = await memory.readVersion(change.versionId);
+  if (await memory.isConflicted(tree)) {
     throw new PogoError("conflict", `change ${change.name} holds conflicts`, {
       hint: "see which, and resolve them: pogo resolve --list",
     });
@@ -238,11 +261,12 @@ async function prepareRebase(
     throw new PogoError("conflict", message, { hint: "merge the two: pogo sync" });
   }
   const conflicts: string[] = [];
-  const trunk = await readVersion(sql, repositoryId, versionId);
-  for await (const file of diffTrees(treeReader(sql, repositoryId), trunk.tree, own.tree)) {
+  const memory = openMergeMemory(sql, repositoryId);
+  const trunk = await memory.readVersion(versionId);
+  for await (const file of diffTrees(memory.readTrees, trunk.tree, own.tree)) {
     if (file.entry.kind === "conflict" && file.status !== "deleted") conflicts.push(file.path);
   }
-  const isOpen = await isConflicted(sql, repositoryId, own.tree);
+  const isOpen = await memory.isConflicted(own.tree);
   return { rebased, conflicts: conflicts.sort(compareNames), isConflicted: isOpen };
 }
 
@@ -266,15 +290,19 @@ async function write(
 ): Promise<Answer | undefined> {
   const { repository, caller, request } = target;
   const { bookmark } = decision;
-  const isLocked = joined?.rebased
-    ? await lockAsPlanned(tx, repository.repositoryId, joined.rebased)
-    : await lockBoth(tx, repository.repositoryId, decision);
+  const { repositoryId } = repository;
+  // One after the other, without waiting for each.
+  const [isLocked, locked] = await Promise.all([
+    joined?.rebased
+      ? lockAsPlanned(tx, repositoryId, joined.rebased)
+      : lockBoth(tx, repositoryId, decision),
+    findBookmark(tx, repositoryId, request.bookmark, true),
+  ]);
   if (!isLocked) return undefined;
-  const locked = await findBookmark(tx, repository.repositoryId, request.bookmark, true);
   if (locked?.changeId !== bookmark?.changeId) return undefined;
   if (locked?.versionId !== bookmark?.versionId) return undefined;
 
-  const mutation = openMutation(tx, repository.repositoryId);
+  const mutation = openMutation(tx, repositoryId);
   const to = await writeJoined({ tx, mutation }, target, decision, joined);
   const answer = answerOf(decision, joined, to.versionId);
   const { outcome, conflicts, rebased } = answer;

@@ -14,19 +14,33 @@ export type NewTree = { hash: Hash; data: Uint8Array; entries: Entry[] };
 type Held = { objects: Map<string, ObjectRow>; trees: Map<string, TreeSize> };
 type Named = Exclude<Entry, { kind: "conflict" }> | (ConflictTerm & { name: string });
 
-/** Stores trees, children before parents. Says how many the repository did not hold before. */
+/**
+ * Stores trees, children before parents. Says how many the repository did not hold before. Of what
+ * is followed by a transaction that names them nobody waits for the disk twice: they are on it no
+ * later than that transaction is.
+ */
 export async function storeTrees(
   sql: Sql,
   repositoryId: number,
   batch: NewTree[],
+  { isFollowed = false }: { isFollowed?: boolean } = {},
 ): Promise<number> {
   if (batch.length === 0) return 0;
-  return await transaction(sql, (tx) => storeBatch(tx, repositoryId, batch));
+  return await transaction(sql, async (tx) => {
+    // One after the other, without waiting for each.
+    const [stored] = await Promise.all([
+      storeBatch(tx, repositoryId, batch),
+      isFollowed && tx`set local synchronous_commit to off`,
+    ]);
+    return stored;
+  });
 }
 
 async function storeBatch(tx: Queries, repositoryId: number, batch: NewTree[]): Promise<number> {
-  await lockHoldings(tx, repositoryId, "add");
-  const held = await findNamed(tx, repositoryId, batch);
+  const [, held] = await Promise.all([
+    lockHoldings(tx, repositoryId, "add"),
+    findNamed(tx, repositoryId, batch),
+  ]);
   const rows = new Map<string, TreeRow>();
   for (const { hash, data, entries } of batch) {
     const key = hashKey(hash);
@@ -49,12 +63,11 @@ async function findNamed(tx: Queries, repositoryId: number, batch: NewTree[]): P
       if (entry.kind === "directory") trees.add(hashKey(entry.hash));
     }
   }
-  return {
-    objects: await inPages(objects, (page) =>
-      claimed(tx, repositoryId, page, "objects", findObjects),
-    ),
-    trees: await inPages(trees, (page) => claimed(tx, repositoryId, page, "trees", findTrees)),
-  };
+  const [foundObjects, foundTrees] = await Promise.all([
+    inPages(objects, (page) => claimed(tx, repositoryId, page, "objects", findObjects)),
+    inPages(trees, (page) => claimed(tx, repositoryId, page, "trees", findTrees)),
+  ]);
+  return { objects: foundObjects, trees: foundTrees };
 }
 
 async function inPages<Row>(
