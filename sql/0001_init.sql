@@ -170,6 +170,12 @@ create table secrets (
   primary key (repository_id, name)
 );
 
+-- What signs the URLs of objects, the same on all servers. The only row is made when it is needed.
+create table url_secret (
+  is_only boolean primary key default true check (is_only),
+  secret bytea not null
+);
+
 -- Objects whose bytes the store did not have when it was asked for them, or not as they were. Who
 -- has the contents is asked to send them again; the row goes when they are durable once more.
 create table damaged_objects (

@@ -29,7 +29,11 @@ import {
   type RestoreOperationResponse,
   type UndoOperationResponse,
 } from "#gen/pogo/v1/operation.ts";
-import { PullServiceService as Pull } from "#gen/pogo/v1/pull.ts";
+import {
+  PullServiceService as Pull,
+  type GetObjectsResponse,
+  type ObjectUrl,
+} from "#gen/pogo/v1/pull.ts";
 import {
   CommitOutcome,
   PushServiceService as Push,
@@ -46,6 +50,7 @@ import type { Repository } from "#gen/pogo/v1/repository.ts";
 import { fromParts, toParts, type Blob } from "#rpc/blobs.ts";
 import type { Channel } from "#rpc/channel.ts";
 import { checkRewriting, historyCalls } from "./history.ts";
+import { openObjectFetcher, type Located } from "./object-urls.ts";
 import { askedObjects, checkChange, namedTrees, present, wrong } from "./received.ts";
 
 export type Remote = ReturnType<typeof openRemote>;
@@ -64,6 +69,7 @@ export function newRequestId(): Uint8Array {
 /** Binds a channel to a repository. The channel stays its opener's to close. */
 export function openRemote(channel: Channel, repository: string, signal?: AbortSignal) {
   const settings = { signal };
+  const fetcher = openObjectFetcher({ ...channel, signal });
 
   /**
    * Positions of those objects and trees that the repository lacks, and how many bytes it may hold
@@ -95,12 +101,41 @@ export function openRemote(channel: Channel, repository: string, signal?: AbortS
     }
   }
 
+  /** Objects by what the server answers, which may say that some are elsewhere. */
+  async function* locateObjects(hashes: Hash[], acceptUrls: boolean): AsyncGenerator<Located> {
+    const request = { repository, hashes, acceptUrls };
+    const messages = channel.serverStream(Pull.getObjects, request, settings);
+    let urls: ObjectUrl[] = [];
+    // The parts of an object stand together, so each run of them is whole.
+    async function* runOfParts(): AsyncGenerator<GetObjectsResponse> {
+      for (let next = await messages.next(); !next.done; next = await messages.next()) {
+        urls = next.value.urls;
+        if (urls.length > 0) return;
+        yield next.value;
+      }
+    }
+    try {
+      do {
+        urls = [];
+        yield* fromParts(runOfParts(), encodedBytesMax, "corrupt");
+        if (urls.length > 0 && !acceptUrls) throw wrong("says where objects are, unasked");
+        yield* urls;
+      } while (urls.length > 0);
+    } finally {
+      await messages.return(undefined);
+    }
+  }
+
+  async function* ownObjects(hashes: Hash[]): AsyncGenerator<Blob> {
+    for await (const object of locateObjects(hashes, false)) {
+      if ("bytes" in object) yield object;
+    }
+  }
+
   async function* getObjects(hashes: Hash[]): AsyncGenerator<Blob> {
     for (let start = 0; start < hashes.length; start += hashesPerRequestMax) {
       const page = hashes.slice(start, start + hashesPerRequestMax);
-      const request = { repository, hashes: page };
-      const messages = channel.serverStream(Pull.getObjects, request, settings);
-      yield* askedObjects(page, fromParts(messages, encodedBytesMax, "corrupt"));
+      yield* askedObjects(page, fetcher.follow(locateObjects(page, fetcher.isOn), ownObjects));
     }
   }
 

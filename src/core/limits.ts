@@ -185,6 +185,25 @@ export const certificateWatchMs = 5 * secondMs;
 /** A certificate of our own is pinned by every client: another one means asking all of them. */
 export const selfSignedMs = 10 * 365 * dayMs;
 
+// Content delivery
+
+/** An object is fetched elsewhere if that saves more than asking there costs. */
+export const publicUrlBytesMin = 16 * kib;
+export const urlBytesMin = 256 * kib;
+
+/** URLs are made for whole hours, so that all who ask within one get the same, and share a copy. */
+export const urlStepMs = hourMs;
+
+/** Objects that a client fetches at a time: what hides the way there, and fits in memory. */
+export const urlFetchesMax = 8;
+
+/** A delivery network that stops in the middle is given up, and so is one that is too slow. */
+export const urlIdleMs = 10 * secondMs;
+export const urlFetchMs = 10 * minuteMs;
+
+/** What a version's archive may be kept for: it never changes, but who may see it can. */
+export const archiveCacheSeconds = 24 * 60 * 60;
+
 // Who may come in, and how often
 
 /** A person who mistypes a token does so a few times. */

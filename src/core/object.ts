@@ -56,6 +56,15 @@ export function encodeObject(
   return assemble("raw", raw.length, raw);
 }
 
+/** Puts an object together from its parts, which somebody else sent: `decodeObject` checks them. */
+export function encodePayload(
+  codec: "raw" | "zstd",
+  rawSize: number,
+  payload: Uint8Array,
+): Uint8Array {
+  return assemble(codec, rawSize, payload);
+}
+
 /** Encodes the list of the chunks that a large file consists of. */
 export function encodeChunkList(chunks: readonly Chunk[]): Uint8Array {
   const payload = Buffer.allocUnsafe(chunks.length * chunkEntryBytes);

@@ -213,7 +213,7 @@ export function openChannel(options: ChannelOptions) {
     });
   }
 
-  return { unary, serverStream, clientStream, url: origin, close: () => client.close() };
+  return { unary, serverStream, clientStream, url: origin, trust, close: () => client.close() };
 }
 
 function secureCredentials(hostname: string, trust: Trust) {

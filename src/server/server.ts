@@ -1,4 +1,5 @@
 /** The composition root: opens the parts, wires them to the port, and closes them in order. */
+import { randomBytes } from "node:crypto";
 import { statSync } from "node:fs";
 import { join, resolve } from "node:path";
 
@@ -33,11 +34,13 @@ import { WorkloadServiceService } from "#gen/pogo/v1/workload.ts";
 import { listen, type Service } from "#rpc/listen.ts";
 import { readAddresses, type AddressReader } from "#rpc/forwarded.ts";
 import { handlers, type CallObserver } from "#rpc/serve.ts";
+import { checkCdn, openObjectUrls, type ObjectUrls } from "./access/object-urls.ts";
 import type { CallRates } from "./access/throttle.ts";
 import { ensureRoot } from "./auth.ts";
 import { checkDatabaseUrl, connect, translateDatabaseError, type Sql } from "./db/connect.ts";
 import { migrate } from "./db/migrate.ts";
 import { noteDamaged } from "./db/objects.ts";
+import { ensureUrlSecret } from "./db/url-secret.ts";
 import { openUpkeep } from "./gc/daily.ts";
 import { openDataKeys } from "./object-keys.ts";
 import { archiveService } from "./services/archive.ts";
@@ -63,13 +66,13 @@ import { secretService } from "./services/secret.ts";
 import { storageService, type StorageParts } from "./services/storage.ts";
 import { userService } from "./services/user.ts";
 import { workloadService } from "./services/workload.ts";
-import type { DataKeys } from "./store/encrypted.ts";
 import {
   directoriesOf,
   parseLocation,
   type Environment,
   type StoreLocation,
 } from "./store/location.ts";
+import type { DataKeys } from "./store/encrypted.ts";
 import { openMirrors, openStore, type OpenedStore } from "./store/open.ts";
 import { reportingStore } from "./store/reporting.ts";
 import type { SsoOptions } from "./sso/options.ts";
@@ -98,6 +101,8 @@ export type ServerOptions = {
   rootToken?: string | undefined;
   /** The certificate to show; without, nothing is encrypted. */
   tls?: TlsOptions | undefined;
+  /** Address of a delivery network, whose origin this server is. */
+  cdn?: string | undefined;
   /** Where the organisation keeps its people. */
   directory?: DirectoryOptions | undefined;
   /** Who says who somebody is. */
@@ -160,7 +165,8 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   const sso = options.sso && (await import("./sso/sso.ts")).openSso(options.sso);
   const { callRates, tokenCheckedMs } = options;
   const identities = { directory, sso, issuers, callRates, tokenCheckedMs };
-  const parts = { ...stored, ...stores, dataKeys, retentionMs, ...identities };
+  const objectUrls = await openUrls(configuration, sql, dataKeys);
+  const parts = { ...stored, ...stores, ...identities, dataKeys, retentionMs, objectUrls };
   const calls = authenticated(parts, handlers(observe, addressOf));
   const services = openServices(parts, calls);
   const http = webListener({ parts, calls, observe, addressOf });
@@ -197,6 +203,7 @@ function readConfiguration(options: ServerOptions): Configuration {
     });
   }
   if (databaseUrl !== undefined) checkDatabaseUrl(databaseUrl);
+  if (options.cdn !== undefined) checkCdn(options.cdn);
   if (rootToken !== undefined && !/^[\x21-\x7e]+$/.test(rootToken)) {
     throw new PogoError("usage", "the root token may hold only letters, digits and punctuation");
   }
@@ -262,6 +269,16 @@ async function openObjects(
       return openMirrors(parseLocation(text, environment, { allowInsecure }), keys);
     },
   };
+}
+
+async function openUrls(
+  { cdn }: Configuration,
+  sql: Sql,
+  dataKeys: DataKeys | undefined,
+): Promise<ObjectUrls | undefined> {
+  if (cdn === undefined) return undefined;
+  const secret = await ensureUrlSecret(sql, randomBytes(32));
+  return openObjectUrls(checkCdn(cdn), secret, dataKeys?.keys.get(dataKeys.current));
 }
 
 function closing(sql: Sql, opening: AsyncDisposableStack): Sql {

@@ -33,7 +33,11 @@ describe.each(engines)("%s", (engine) => {
     const repository = "own";
     await expectRefused("not-found", {
       "its object": () =>
-        mallory.serverStream(Pull.getObjects, { repository, hashes: [secret.hash] }),
+        mallory.serverStream(Pull.getObjects, {
+          repository,
+          hashes: [secret.hash],
+          acceptUrls: false,
+        }),
       "its tree": () =>
         mallory.serverStream(Pull.getTrees, {
           repository,
@@ -102,7 +106,12 @@ function everyCall(client: RawClient, repository: string, change: Change) {
         root: secretTree.hash,
         held: new Uint8Array(0),
       }),
-    getObjects: () => client.serverStream(Pull.getObjects, { repository, hashes: [secret.hash] }),
+    getObjects: () =>
+      client.serverStream(Pull.getObjects, {
+        repository,
+        hashes: [secret.hash],
+        acceptUrls: false,
+      }),
     getChange: () => client.unary(Query.getChange, { repository, revision }),
     listChanges: () =>
       client.serverStream(Query.listChanges, { repository, revisions: [], paths: [], limit: 0 }),

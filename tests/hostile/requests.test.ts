@@ -215,7 +215,11 @@ describe.each(engines)("%s", (engine) => {
       "too many hashes": () =>
         mallory.unary(Push.findMissing, { repository: "own", objects: many, trees: [] }),
       "too many objects": () =>
-        mallory.serverStream(Pull.getObjects, { repository: "own", hashes: many }),
+        mallory.serverStream(Pull.getObjects, {
+          repository: "own",
+          hashes: many,
+          acceptUrls: false,
+        }),
       "too many paths": () =>
         mallory.serverStream(Query.listChanges, {
           repository: "own",

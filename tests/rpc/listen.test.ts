@@ -130,7 +130,7 @@ test("a connection without calls is closed, and its client connects again", asyn
   const channel = openChannel({ url: `http://127.0.0.1:${idle.port}` });
   try {
     const call = async () => {
-      const request = { repository: "r", hashes: [] };
+      const request = { repository: "r", hashes: [], acceptUrls: false };
       const stream = channel.serverStream(PullServiceService.getObjects, request);
       return await Array.fromAsync(stream).catch(({ message }: Error) => message);
     };

@@ -55,7 +55,7 @@ const pull: PullServiceServer = {
     }
   }),
   getObjects: serverStream(async function* (request) {
-    yield { parts: [] };
+    yield { parts: [], urls: [] };
     throw new PogoError("corrupt", `object of ${request.repository}`);
   }),
 };
@@ -124,6 +124,7 @@ describe("a failed call", () => {
     const stream = channel.serverStream(PullServiceService.getObjects, {
       repository: "r",
       hashes: [],
+      acceptUrls: false,
     });
     const { code } = await failure(
       (async () => {

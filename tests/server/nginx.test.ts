@@ -9,6 +9,7 @@ import { AuthServiceService as Auth } from "#gen/pogo/v1/auth.ts";
 import { openChannel } from "#rpc/channel.ts";
 import { selfSign } from "#server/tls/self-signed.ts";
 import { freePort } from "../support/free-port.ts";
+import { startNginx } from "../support/nginx.ts";
 import { startMs, temporaryDirectory } from "../support/postgres.ts";
 import { publish } from "../support/publish.ts";
 import { refusal } from "../support/refusal.ts";
@@ -69,28 +70,6 @@ function configuration(directory: string, port: number, upstream: number): strin
         }
       }
     }`;
-}
-
-async function startNginx(directory: string): Promise<AsyncDisposable> {
-  const command = ["nginx", "-p", directory, "-e", "stderr", "-c", join(directory, "nginx.conf")];
-  const child = Bun.spawn([...command, "-g", "daemon off;"], { stdout: "ignore", stderr: "pipe" });
-  const { promise, resolve, reject } = Promise.withResolvers<void>();
-  void (async () => {
-    let said = "";
-    for await (const text of child.stderr.pipeThrough(new TextDecoderStream())) {
-      said += text;
-      // It listens before it starts what answers.
-      if (said.includes("start worker process")) resolve();
-    }
-    reject(new Error(`nginx ended:\n${said}`));
-  })();
-  await promise;
-  return {
-    async [Symbol.asyncDispose]() {
-      child.kill("SIGTERM");
-      await child.exited;
-    },
-  };
 }
 
 test.skipIf(!Bun.which("nginx"))("calls of every kind get through, and pages", async () => {

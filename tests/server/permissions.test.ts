@@ -182,6 +182,7 @@ test("every route has a row, the one that is expected", () => {
     ["/", "nobody"],
     ["/healthz", "nobody"],
     ["/{repository}/archive/{file}", "read"],
+    ["/{repository}/objects/{hash}", "nobody"],
   ]);
 });
 

@@ -63,6 +63,11 @@ export const serve = command({
       description:
         "keys that objects and secrets are encrypted with, the newest first; also POGO_KEYS",
     },
+    cdn: {
+      type: "string",
+      valueHint: "URL",
+      description: "a delivery network in front of this server, for objects that are large",
+    },
     tlsCert: { type: "string", valueHint: "FILE", description: "its certificate, in PEM" },
     tlsKey: { type: "string", valueHint: "FILE", description: "the certificate's key, in PEM" },
     tls: {
@@ -112,6 +117,7 @@ export const serve = command({
         args.keys === undefined ? undefined : resolve(cwd, args.keys),
         environment,
       ),
+      cdn: args.cdn,
       rootToken: environment["POGO_ROOT_TOKEN"] || undefined,
       allowInsecure: args.insecureHttp ?? false,
       tls: tlsOptions(cwd, args),

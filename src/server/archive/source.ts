@@ -3,7 +3,7 @@ import { PogoError } from "#core/errors.ts";
 import type { Hash } from "#core/hash.ts";
 import { objectBytesMax } from "#core/limits.ts";
 import { decodeObject, type Chunk } from "#core/object.ts";
-import { readAhead } from "./read-ahead.ts";
+import { readAhead } from "#core/read-ahead.ts";
 
 export type ArchiveEntry = { path: string } & (
   | { kind: "symlink"; target: string }

@@ -4,7 +4,7 @@
  */
 import { decodeChunkList, decodeObject, inspectObject, type Chunk } from "#core/object.ts";
 import { gather } from "./gather.ts";
-import { readAhead } from "./read-ahead.ts";
+import { readAhead } from "#core/read-ahead.ts";
 import { checkSize, heldBytes, readChunks } from "./source.ts";
 import type { ArchiveEntry, ArchiveSource } from "./source.ts";
 

@@ -8,7 +8,7 @@ import { promisify } from "node:util";
 import { constants, crc32, deflateRaw } from "node:zlib";
 
 import { decodeChunkList, decodeObject, inspectObject, type Chunk } from "#core/object.ts";
-import { readAhead } from "./read-ahead.ts";
+import { readAhead } from "#core/read-ahead.ts";
 import { checkSize, heldBytes, readChunks } from "./source.ts";
 import type { ArchiveEntry, ArchiveSource } from "./source.ts";
 import { centralHeader, dataDescriptor, endRecords, localHeader } from "./zip-headers.ts";

@@ -2,6 +2,7 @@ import { isPogoError } from "#core/errors.ts";
 import { streamTurnMsMax, tokenCheckedAgainMs } from "#core/limits.ts";
 import type { Call, Handlers } from "#rpc/serve.ts";
 import { openRefusals } from "../access/audit.ts";
+import type { ObjectUrls } from "../access/object-urls.ts";
 import { openThrottle, type CallRates } from "../access/throttle.ts";
 import { admit, authenticate, type AskedCall, type Caller } from "../auth.ts";
 import type { Directory } from "../directory/directory.ts";
@@ -21,6 +22,8 @@ export type Parts = {
   directory?: Directory | undefined;
   sso?: Sso | undefined;
   issuers?: WorkloadIssuers | undefined;
+  /** What signs where objects are to be had elsewhere. */
+  objectUrls?: ObjectUrls | undefined;
   callRates?: CallRates | undefined;
   tokenCheckedMs?: number | undefined;
 };

@@ -1,5 +1,6 @@
 import { PogoError } from "#core/errors.ts";
 import { equalHashes, hashKey, toHex, type Hash } from "#core/hash.ts";
+import { objectBytesMax, publicUrlBytesMin, urlBytesMin } from "#core/limits.ts";
 import { decodeTree } from "#core/tree.ts";
 import type {
   GetObjectsRequest,
@@ -9,7 +10,7 @@ import type {
   PullServiceServer,
 } from "#gen/pogo/v1/pull.ts";
 import { toParts, type Blob } from "#rpc/blobs.ts";
-import { readAhead } from "../archive/read-ahead.ts";
+import { readAhead } from "#core/read-ahead.ts";
 import { requireRead, type Caller } from "../auth.ts";
 import { findObjects, type ObjectRow } from "../db/objects.ts";
 import { findTrees } from "../db/trees.ts";
@@ -19,6 +20,7 @@ import { checkHash, checkHashes } from "./requests.ts";
 import { treeReader, type TreeReader } from "./tree-walk.ts";
 
 const pairsPerRead = 128;
+const urlsPerMessage = 128;
 
 /** Makes the service. */
 export function pullService(parts: Parts, { serverStream }: CallHandlers): PullServiceServer {
@@ -49,21 +51,51 @@ export async function* getTrees(
   for await (const parts of toParts(trees)) yield { parts };
 }
 
-/** Streams objects as they are stored, in the order asked. */
+/** Streams objects as they are stored, in the order asked, or where they are to be had. */
 export async function* getObjects(
-  { sql, store }: Parts,
+  { sql, store, objectUrls }: Parts,
   request: GetObjectsRequest,
   caller: Caller | undefined,
 ): AsyncGenerator<GetObjectsResponse> {
-  const { repositoryId } = await requireRead(sql, caller, request.repository);
+  const repository = await requireRead(sql, caller, request.repository);
   checkHashes(request.hashes);
-  const held = await findObjects(sql, repositoryId, request.hashes);
+  const held = await findObjects(sql, repository.repositoryId, request.hashes);
   const rows = request.hashes.map((hash) => {
     const row = held.get(hashKey(hash));
     if (row) return row;
     throw new PogoError("not-found", `the repository does not hold object ${toHex(hash)}`);
   });
-  for await (const parts of toParts(readObjects(store, rows))) yield { parts };
+  const signer = request.acceptUrls ? objectUrls : undefined;
+  const bytesMin = repository.public ? publicUrlBytesMin : urlBytesMin;
+  // A list of chunks is no contents: the chunks are asked for next, and may be elsewhere.
+  const isElsewhere = ({ rawSize, storedSize }: ObjectRow) =>
+    signer !== undefined && storedSize >= bytesMin && rawSize <= objectBytesMax;
+  for (const run of runs(rows, isElsewhere, urlsPerMessage)) {
+    if (!signer || !isElsewhere(run[0]!)) {
+      for await (const parts of toParts(readObjects(store, run))) yield { parts, urls: [] };
+      continue;
+    }
+    const scope = { repositoryId: repository.repositoryId, repository: repository.name };
+    const urls = run.map(({ hash, rawSize }) => {
+      return { hash, rawSize, url: signer.sign({ ...scope, hash }) };
+    });
+    yield { parts: [], urls };
+  }
+}
+
+/** Cuts a list where what is asked of its items changes; where it is so, also after so many. */
+function* runs<T>(items: readonly T[], isSo: (item: T) => boolean, soMany: number): Generator<T[]> {
+  let run: T[] = [];
+  for (const item of items) {
+    const [first] = run;
+    const isFull = first !== undefined && isSo(first) && run.length === soMany;
+    if (first !== undefined && (isFull || isSo(item) !== isSo(first))) {
+      yield run;
+      run = [];
+    }
+    run.push(item);
+  }
+  if (run.length > 0) yield run;
 }
 
 async function* newTrees(

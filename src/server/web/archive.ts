@@ -1,3 +1,4 @@
+import { archiveCacheSeconds } from "#core/limits.ts";
 import { isChangeName } from "#core/name.ts";
 import { parseRevision } from "#core/revision.ts";
 import { ArchiveFormat, ArchiveServiceService } from "#gen/pogo/v1/archive.ts";
@@ -10,9 +11,6 @@ const formats = {
   zip: { format: ArchiveFormat.ARCHIVE_FORMAT_ZIP, type: "application/zip" },
   "tar.zst": { format: ArchiveFormat.ARCHIVE_FORMAT_TAR_ZSTD, type: "application/zstd" },
 };
-
-// What a version holds never changes; who may see it can.
-const fixedSeconds = 24 * 60 * 60;
 
 /** Answers with the files of a version, as `pogo archive` writes them. */
 export async function answerArchive(
@@ -28,7 +26,7 @@ export async function answerArchive(
   const method = ArchiveServiceService.getArchive.path;
   return await answerCall(calls, { request, method, asked }, async (caller, whileValid) => {
     const { change, isPublic, tag, bytes } = await openArchive(parts, asked, caller);
-    const lasting = isFixed(revision) ? `max-age=${fixedSeconds}, immutable` : "no-cache";
+    const lasting = isFixed(revision) ? `max-age=${archiveCacheSeconds}, immutable` : "no-cache";
     const headers = {
       etag: `W/"${tag}"`,
       "cache-control": `${isPublic ? "public" : "private"}, ${lasting}`,

@@ -11,6 +11,7 @@ import type { Sql } from "../db/connect.ts";
 import type { CallHandlers, Parts } from "../services/calls.ts";
 import { text, type WebAnswer, type WebRequest } from "./answer.ts";
 import { answerArchive } from "./archive.ts";
+import { answerObject } from "./object.ts";
 import { findRoute } from "./routes.ts";
 
 export type WebParts = {
@@ -45,6 +46,7 @@ export const routes: Record<string, Handler> = {
     (await isHealthy(parts.sql)) ? text(200, "ok\n") : text(503, "the database does not answer\n"),
   "/{repository}/archive/{file}": ({ parts, calls }, request) =>
     answerArchive(parts, calls, request),
+  "/{repository}/objects/{hash}": ({ parts }, request) => answerObject(parts, request),
 };
 
 /** Makes the listener. */

@@ -34,10 +34,25 @@ export interface GetObjectsRequest {
   repository: string;
   /** At most 16,384. */
   hashes: Uint8Array[];
+  /** The answer may say where an object is to be had, instead of having it. */
+  acceptUrls: boolean;
 }
 
+/** Either parts or URLs; no object is in both. */
 export interface GetObjectsResponse {
   parts: BlobPart[];
+  urls: ObjectUrl[];
+}
+
+/**
+ * Where an object's contents are to be had by a plain GET, for an hour at least, by whoever has the
+ * URL. They come raw or, as `content-encoding` says then, as one frame of zstd.
+ */
+export interface ObjectUrl {
+  hash: Uint8Array;
+  url: string;
+  /** Of the contents; what comes is no longer. */
+  rawSize: number;
 }
 
 function createBaseGetTreesRequest(): GetTreesRequest {
@@ -155,7 +170,7 @@ export const GetTreesResponse: MessageFns<GetTreesResponse> = {
 };
 
 function createBaseGetObjectsRequest(): GetObjectsRequest {
-  return { repository: "", hashes: [] };
+  return { repository: "", hashes: [], acceptUrls: false };
 }
 
 export const GetObjectsRequest: MessageFns<GetObjectsRequest> = {
@@ -165,6 +180,9 @@ export const GetObjectsRequest: MessageFns<GetObjectsRequest> = {
     }
     for (const v of message.hashes) {
       writer.uint32(18).bytes(v!);
+    }
+    if (message.acceptUrls !== false) {
+      writer.uint32(24).bool(message.acceptUrls);
     }
     return writer;
   },
@@ -198,6 +216,14 @@ export const GetObjectsRequest: MessageFns<GetObjectsRequest> = {
             message.hashes.push(reader.bytes());
             continue;
           }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.acceptUrls = reader.bool();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -212,13 +238,16 @@ export const GetObjectsRequest: MessageFns<GetObjectsRequest> = {
 };
 
 function createBaseGetObjectsResponse(): GetObjectsResponse {
-  return { parts: [] };
+  return { parts: [], urls: [] };
 }
 
 export const GetObjectsResponse: MessageFns<GetObjectsResponse> = {
   encode(message: GetObjectsResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
     for (const v of message.parts) {
       BlobPart.encode(v!, writer.uint32(10).fork()).join();
+    }
+    for (const v of message.urls) {
+      ObjectUrl.encode(v!, writer.uint32(18).fork()).join();
     }
     return writer;
   },
@@ -242,6 +271,82 @@ export const GetObjectsResponse: MessageFns<GetObjectsResponse> = {
             }
 
             message.parts.push(BlobPart.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.urls.push(ObjectUrl.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseObjectUrl(): ObjectUrl {
+  return { hash: new Uint8Array(0), url: "", rawSize: 0 };
+}
+
+export const ObjectUrl: MessageFns<ObjectUrl> = {
+  encode(message: ObjectUrl, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.hash.length !== 0) {
+      writer.uint32(10).bytes(message.hash);
+    }
+    if (message.url !== "") {
+      writer.uint32(18).string(message.url);
+    }
+    if (message.rawSize !== 0) {
+      writer.uint32(24).uint32(message.rawSize);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ObjectUrl {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseObjectUrl();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.hash = reader.bytes();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.url = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.rawSize = reader.uint32();
             continue;
           }
         }
