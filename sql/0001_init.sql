@@ -464,3 +464,9 @@ create table upkeep (
   name text primary key,
   done_at timestamptz(3) not null
 );
+
+-- What tells this server's data from another's, also when it was restored from a backup: one row.
+create table server_identity (
+  server_id uuid not null default gen_random_uuid()
+);
+insert into server_identity default values;

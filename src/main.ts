@@ -199,8 +199,12 @@ const program: Program = {
           rebalance: {
             load: () => import("#cli/commands/admin/rebalance.ts").then((m) => m.adminRebalance),
           },
+          restore: {
+            load: () => import("#cli/commands/admin/restore.ts").then((m) => m.adminRestore),
+          },
         },
       },
+      backup: { load: () => import("#cli/commands/backup.ts").then((m) => m.backup) },
       verify: { load: () => import("#cli/commands/verify.ts").then((m) => m.verify) },
       gc: { load: () => import("#cli/commands/gc.ts").then((m) => m.gc) },
       serve: { load: () => import("#cli/commands/serve.ts").then((m) => m.serve) },

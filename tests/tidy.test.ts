@@ -43,7 +43,7 @@ const packages: Record<string, RegExp> = {
 };
 
 // Files of the server that compose what must not meet elsewhere.
-const composers = /^src\/server\/(services\/.*|gc(\/.*)?|server)(\.ts)?$/;
+const composers = /^src\/server\/(services\/.*|(gc|backup)(\/.*)?|server)(\.ts)?$/;
 
 test("layers import what is below them", () => {
   const wrong = own.flatMap(({ path, imports }) =>

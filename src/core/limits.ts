@@ -134,6 +134,9 @@ export const parentDescriptionLength = 200;
 /** Bookmarks that are told with a change, for the same reason. */
 export const bookmarksToldMax = 100;
 
+/** A part of a backup's snapshot: a row at least, and a tree's is twice as long in hexadecimal. */
+export const snapshotFrameBytesMax = 256 * mib;
+
 /** A conflict of more sides than this is not resolved by reading it. */
 export const conflictSidesMax = 64;
 

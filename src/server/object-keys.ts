@@ -16,6 +16,9 @@ import { seal, unseal } from "./sealing.ts";
 /** A key of the operator's: its bytes, or a passphrase that they are made from. */
 type OperatorKey = { id: string; bytes?: Uint8Array; passphrase?: string };
 
+/** Data keys by their number, and which is used for what is new. */
+type OpenedKeys = { current: number; keys: Map<number, Uint8Array> };
+
 const keyBytes = 32;
 const saltBytes = 16;
 
@@ -28,20 +31,16 @@ const formatHint = "one key a line, ID: BASE64 of 32 bytes (openssl rand -base64
 export async function openDataKeys(
   sql: Sql,
   text: string | undefined,
-): Promise<{ current: number; keys: Map<number, Uint8Array> } | undefined> {
+): Promise<OpenedKeys | undefined> {
   const operatorKeys = text === undefined ? [] : parseKeys(text);
   return await transaction(sql, async (tx) => {
     const rows = await lockObjectKeys(tx);
+    const keys = await unwrapAll(rows, operatorKeys);
     const [first] = operatorKeys;
-    if (!first) {
-      if (rows[0]) throw missingKey(rows[0], operatorKeys);
-      return undefined;
-    }
-    const keys = new Map<number, Uint8Array>();
-    for (const row of rows) {
-      const dataKey = await unwrap(row, operatorKeys);
-      keys.set(row.number, dataKey);
-      if (row.keyId !== first.id) await putObjectKey(tx, await wrap(row.number, dataKey, first));
+    if (!first) return undefined;
+    for (const { number, keyId } of rows) {
+      const dataKey = keys.get(number)!;
+      if (keyId !== first.id) await putObjectKey(tx, await wrap(number, dataKey, first));
     }
     if (keys.size === 0) {
       const dataKey = new Uint8Array(randomBytes(keyBytes));
@@ -50,6 +49,24 @@ export async function openDataKeys(
     }
     return { current: Math.max(...keys.keys()), keys };
   });
+}
+
+/** Opens data keys with the operator's and changes nothing. Nothing if there are none. */
+export async function unwrapKeys(
+  rows: readonly WrappedKey[],
+  text: string | undefined,
+): Promise<OpenedKeys | undefined> {
+  const keys = await unwrapAll(rows, text === undefined ? [] : parseKeys(text));
+  return keys.size === 0 ? undefined : { current: Math.max(...keys.keys()), keys };
+}
+
+async function unwrapAll(
+  rows: readonly WrappedKey[],
+  operatorKeys: readonly OperatorKey[],
+): Promise<Map<number, Uint8Array>> {
+  const keys = new Map<number, Uint8Array>();
+  for (const row of rows) keys.set(row.number, await unwrap(row, operatorKeys));
+  return keys;
 }
 
 /** Reads keys as an operator writes them: `ID: BASE64`, or `ID: passphrase TEXT`. */

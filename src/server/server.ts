@@ -6,12 +6,7 @@ import { join, resolve } from "node:path";
 import { isPogoError, PogoError } from "#core/errors.ts";
 import { isLoopback } from "#core/loopback.ts";
 import type { Hash } from "#core/hash.ts";
-import {
-  databaseCloseSeconds,
-  drainMs,
-  objectCacheBytesUnlessSaid,
-  rootTokenLengthMin,
-} from "#core/limits.ts";
+import { drainMs, objectCacheBytesUnlessSaid, rootTokenLengthMin } from "#core/limits.ts";
 import { ArchiveServiceService } from "#gen/pogo/v1/archive.ts";
 import { AuditServiceService } from "#gen/pogo/v1/audit.ts";
 import { AuthServiceService } from "#gen/pogo/v1/auth.ts";
@@ -37,9 +32,11 @@ import { handlers, type CallObserver } from "#rpc/serve.ts";
 import { checkCdn, openObjectUrls, type ObjectUrls } from "./access/object-urls.ts";
 import type { CallRates } from "./access/throttle.ts";
 import { ensureRoot } from "./auth.ts";
-import { checkDatabaseUrl, connect, translateDatabaseError, type Sql } from "./db/connect.ts";
+import { refuseHalfRestored } from "./backup/restoring.ts";
+import { checkDatabaseUrl, translateDatabaseError, type Sql } from "./db/connect.ts";
 import { migrate } from "./db/migrate.ts";
 import { noteDamaged } from "./db/objects.ts";
+import { openDatabase } from "./db/open.ts";
 import { ensureUrlSecret } from "./db/url-secret.ts";
 import { openUpkeep } from "./gc/daily.ts";
 import { openDataKeys } from "./object-keys.ts";
@@ -68,6 +65,7 @@ import { userService } from "./services/user.ts";
 import { workloadService } from "./services/workload.ts";
 import {
   directoriesOf,
+  locateObjects,
   parseLocation,
   type Environment,
   type StoreLocation,
@@ -144,7 +142,9 @@ type Configuration = ServerOptions & {
 export async function startServer(options: ServerOptions): Promise<RunningServer> {
   const configuration = readConfiguration(options);
   const { host, port, retentionMs, auditKeptMs, addressOf, observe = () => {} } = configuration;
-  const place = { directory: resolve(options.dataDirectory), host };
+  const dataDirectory = resolve(options.dataDirectory);
+  refuseHalfRestored(dataDirectory);
+  const place = { directory: dataDirectory, host };
   const tls = options.tls && (await openTls(options.tls, place));
   await using opening = new AsyncDisposableStack();
   const sql = await openDatabase(configuration, opening);
@@ -166,7 +166,8 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   const { callRates, tokenCheckedMs } = options;
   const identities = { directory, sso, issuers, callRates, tokenCheckedMs };
   const objectUrls = await openUrls(configuration, sql, dataKeys);
-  const parts = { ...stored, ...stores, ...identities, dataKeys, retentionMs, objectUrls };
+  const storage = { ...stored, ...stores, dataKeys, dataDirectory, retentionMs, objectUrls };
+  const parts = { ...storage, ...identities };
   const calls = authenticated(parts, handlers(observe, addressOf));
   const services = openServices(parts, calls);
   const http = webListener({ parts, calls, observe, addressOf });
@@ -195,7 +196,7 @@ function observeUpkeep(observe: CallObserver) {
 }
 
 function readConfiguration(options: ServerOptions): Configuration {
-  const { dataDirectory, databaseUrl, objects, rootToken, allowInsecure = false } = options;
+  const { dataDirectory, databaseUrl, rootToken, allowInsecure = false } = options;
   const { host, port } = readAddress(options.listen);
   if (!isLoopback(host) && !allowInsecure && !options.tls) {
     throw new PogoError("usage", `${host} can be reached by others, and tokens would not be safe`, {
@@ -210,10 +211,7 @@ function readConfiguration(options: ServerOptions): Configuration {
   if (rootToken !== undefined && rootToken.length < rootTokenLengthMin) {
     throw new PogoError("usage", `the root token is shorter than ${rootTokenLengthMin} characters`);
   }
-  const location: StoreLocation =
-    objects === undefined
-      ? { kind: "disk", directory: resolve(dataDirectory, "objects") }
-      : parseLocation(objects, options.environment ?? {}, { allowInsecure });
+  const location = locateObjects(options);
   const directories = [resolve(dataDirectory), ...directoriesOf(location)];
   for (const directory of directories) checkDirectory(directory);
   const addressOf = readAddresses(options.trustedProxies ?? []);
@@ -236,17 +234,6 @@ function checkDirectory(directory: string): void {
   throw new PogoError("usage", `${directory} is not a directory`);
 }
 
-async function openDatabase(
-  { databaseUrl, dataDirectory }: Configuration,
-  opening: AsyncDisposableStack,
-): Promise<Sql> {
-  if (databaseUrl !== undefined) return closing(connect(databaseUrl), opening);
-  // Its program is large, and a server with a database of its own needs none of it.
-  const { openEmbedded } = await import("./db/embedded.ts");
-  const embedded = opening.use(await openEmbedded(join(resolve(dataDirectory), "postgres")));
-  return closing(connect(embedded.options), opening);
-}
-
 /** Opens the objects. What is found damaged is noted, so that who has it is asked for it again. */
 async function openObjects(
   configuration: Configuration,
@@ -264,6 +251,7 @@ async function openObjects(
   return {
     ...opened,
     store: reportingStore(opened.store, note),
+    stored: reportingStore(opened.stored, note),
     openMirrors: (text) => {
       const { environment = {}, allowInsecure = false } = configuration;
       return openMirrors(parseLocation(text, environment, { allowInsecure }), keys);
@@ -279,11 +267,6 @@ async function openUrls(
   if (cdn === undefined) return undefined;
   const secret = await ensureUrlSecret(sql, randomBytes(32));
   return openObjectUrls(checkCdn(cdn), secret, dataKeys?.keys.get(dataKeys.current));
-}
-
-function closing(sql: Sql, opening: AsyncDisposableStack): Sql {
-  opening.defer(() => sql.end({ timeout: databaseCloseSeconds }));
-  return sql;
 }
 
 async function prepareDatabase(sql: Sql): Promise<void> {

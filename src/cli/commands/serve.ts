@@ -1,6 +1,4 @@
-import { readFile } from "node:fs/promises";
-import { homedir } from "node:os";
-import { join, resolve } from "node:path";
+import { resolve } from "node:path";
 
 import { PogoError } from "#core/errors.ts";
 import { dayMs } from "#core/limits.ts";
@@ -11,8 +9,9 @@ import type { TlsOptions } from "#server/tls/identity.ts";
 import type { FinishedCall } from "#rpc/serve.ts";
 import { command } from "../command.ts";
 import { readSize } from "../sizes.ts";
-import type { Context, Environment } from "../context.ts";
+import type { Context } from "../context.ts";
 import { writeStderr } from "../output.ts";
+import { readStorage, storageArgs } from "../storage-options.ts";
 
 const defaultListen = "127.0.0.1:7646";
 
@@ -22,25 +21,11 @@ export const serve = command({
     examples: ["pogo serve", "pogo serve --data /srv/pogo --listen 127.0.0.1:8080"],
   },
   args: {
-    data: {
-      type: "string",
-      valueHint: "DIR",
-      description: "database and objects; ~/.local/share/pogo unless said otherwise",
-    },
+    ...storageArgs,
     listen: {
       type: "string",
       valueHint: "HOST:PORT",
       description: `address to listen on; ${defaultListen} unless said otherwise`,
-    },
-    database: {
-      type: "string",
-      valueHint: "URL",
-      description: "a PostgreSQL instead of the embedded one; also DATABASE_URL",
-    },
-    objects: {
-      type: "string",
-      valueHint: "WHERE",
-      description: "objects, if not below --data: DIR, several as DIR,DIR, or s3://BUCKET/PREFIX",
     },
     cache: {
       type: "string",
@@ -56,12 +41,6 @@ export const serve = command({
       type: "string",
       valueHint: "DAYS",
       description: "how long audit events stay; 400 unless said otherwise",
-    },
-    keys: {
-      type: "string",
-      valueHint: "FILE",
-      description:
-        "keys that objects and secrets are encrypted with, the newest first; also POGO_KEYS",
     },
     cdn: {
       type: "string",
@@ -105,18 +84,11 @@ export const serve = command({
     process.on("uncaughtException", reportUncaught);
     const stopped = aborted(context.signal);
     const server = await startServer({
-      dataDirectory: resolve(cwd, args.data ?? defaultData(environment)),
+      ...(await readStorage(context, args)),
       listen: args.listen ?? defaultListen,
-      databaseUrl: args.database ?? (environment["DATABASE_URL"] || undefined),
-      objects: args.objects,
-      environment,
       retentionMs: args.retention === undefined ? undefined : readDays(args.retention),
       auditKeptMs: args.auditRetention === undefined ? undefined : readDays(args.auditRetention),
       cacheBytesMax: args.cache === undefined ? undefined : readSize(args.cache),
-      keys: await readKeys(
-        args.keys === undefined ? undefined : resolve(cwd, args.keys),
-        environment,
-      ),
       cdn: args.cdn,
       rootToken: environment["POGO_ROOT_TOKEN"] || undefined,
       allowInsecure: args.insecureHttp ?? false,
@@ -155,26 +127,10 @@ function tlsOptions(
   return { cert: resolve(cwd, tlsCert), key: resolve(cwd, tlsKey) };
 }
 
-function defaultData(environment: Environment): string {
-  return join(environment["XDG_DATA_HOME"] || join(homedir(), ".local", "share"), "pogo");
-}
-
 function readDays(text: string): number {
   const days = /^\d{1,5}$/.test(text) ? Number(text) : 0;
   if (days >= 1) return days * dayMs;
   throw new PogoError("usage", `${JSON.stringify(text)} is not a number of days, from 1`);
-}
-
-async function readKeys(
-  path: string | undefined,
-  environment: Environment,
-): Promise<string | undefined> {
-  if (path === undefined) return environment["POGO_KEYS"] || undefined;
-  try {
-    return await readFile(path, "utf8");
-  } catch (cause) {
-    throw new PogoError("usage", `the keys in ${path} cannot be read`, { cause });
-  }
 }
 
 function aborted(signal: AbortSignal): Promise<void> {

@@ -55,6 +55,8 @@ const calls: Record<string, Need> = {
   "StorageService/Verify": "root",
   "StorageService/MeasureUsage": "root",
   "StorageService/SetQuota": "root",
+  "StorageService/TakeSnapshot": "root",
+  "StorageService/GetStoredObjects": "root",
 
   "RepositoryService/CreateRepository": "account",
   "RepositoryService/GetRepository": "read",

@@ -1,9 +1,12 @@
 import { PogoError } from "#core/errors.ts";
-import { equalHashes, sha256 } from "#core/hash.ts";
+import { sha256 } from "#core/hash.ts";
 import init from "../../../sql/0001_init.sql" with { type: "text" };
 import { transaction, type Queries, type Sql } from "./connect.ts";
 
 type Migration = { number: number; name: string; text: string };
+
+/** A migration as a database has it, the checksum in hexadecimal. */
+export type AppliedMigration = { number: number; name: string; checksum: string };
 
 const migrations: readonly Migration[] = [{ number: 1, name: "0001_init", text: init }];
 // Any number that others are unlikely to lock: "pogo" in ASCII.
@@ -16,20 +19,34 @@ const serverVersionMin = 150_000;
  */
 export async function migrate(sql: Sql): Promise<void> {
   await checkServerVersion(sql);
-  await transaction(sql, async (tx) => {
-    await tx`select pg_advisory_xact_lock(${lockKey})`;
-    await tx`
-      create table if not exists migrations (
-        number integer primary key,
-        name text not null,
-        checksum bytea not null,
-        applied_at timestamptz not null default now()
-      )`;
-    const applied = await tx<{ number: number; name: string; checksum: Uint8Array }[]>`
-      select number, name, checksum from migrations order by number`;
-    for (const { number, name, checksum } of applied) checkApplied(number, name, checksum);
-    for (const migration of migrations.slice(applied.length)) await apply(tx, migration);
-  });
+  await transaction(sql, (tx) => migrateIn(tx));
+}
+
+/** Does so in a transaction; if migrations are named, no further than those go. */
+export async function migrateIn(tx: Queries, through?: readonly AppliedMigration[]): Promise<void> {
+  await lockSchema(tx);
+  await tx`
+    create table if not exists migrations (
+      number integer primary key,
+      name text not null,
+      checksum bytea not null,
+      applied_at timestamptz not null default now()
+    )`;
+  const applied = await listMigrations(tx);
+  (through ?? applied).forEach(checkMigration);
+  const wanted = migrations.slice(applied.length, through?.length);
+  for (const migration of wanted) await apply(tx, migration);
+}
+
+/** Keeps others from migrating until the transaction ends. */
+export async function lockSchema(tx: Queries): Promise<void> {
+  await tx`select pg_advisory_xact_lock(${lockKey})`;
+}
+
+/** Lists what was applied to a database. */
+export async function listMigrations(tx: Queries): Promise<AppliedMigration[]> {
+  return await tx<AppliedMigration[]>`
+    select number, name, encode(checksum, 'hex') as checksum from migrations order by number`;
 }
 
 async function apply(tx: Queries, { number, name, text }: Migration): Promise<void> {
@@ -39,14 +56,15 @@ async function apply(tx: Queries, { number, name, text }: Migration): Promise<vo
     values (${number}, ${name}, ${checksumOf(text)})`;
 }
 
-function checkApplied(number: number, name: string, checksum: Uint8Array): void {
+/** Refuses a migration that this program does not know, or not like that. */
+export function checkMigration({ number, name, checksum }: AppliedMigration): void {
   const known = migrations[number - 1];
   if (known === undefined) {
     throw new PogoError("usage", `the database was written by a newer pogo (${name})`, {
       hint: "start it with the newest pogo that has served this database",
     });
   }
-  if (known.name === name && equalHashes(checksumOf(known.text), checksum)) return;
+  if (known.name === name && checksumOf(known.text).toHex() === checksum) return;
   throw new PogoError("corrupt", `the database's migration ${name} is not the one known here`, {
     hint: "this pogo and the one that made the database come from different sources",
   });

@@ -48,6 +48,16 @@ export async function heldObjects(
   return new Map(rows.map((row) => [hashKey(row.hash), row]));
 }
 
+/** What objects take up in the store, by hash key. */
+export async function findStored(
+  sql: Queries,
+  hashes: readonly Hash[],
+): Promise<Map<string, number>> {
+  const rows = await sql<{ hash: Hash; storedSize: number }[]>`
+    select hash, stored_size from objects where hash = any(${hashArray(hashes)}::bytea[])`;
+  return new Map(rows.map(({ hash, storedSize }) => [hashKey(hash), storedSize]));
+}
+
 /** Counts those objects that are there and are not about to be deleted from the store. */
 export async function countKept(sql: Queries, hashes: readonly Hash[]): Promise<number> {
   const [row] = await sql<{ count: number }[]>`

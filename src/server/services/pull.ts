@@ -135,8 +135,12 @@ async function* newTrees(
   }
 }
 
-async function* readObjects(store: ObjectStore, rows: readonly ObjectRow[]): AsyncGenerator<Blob> {
-  const read = ({ hash }: ObjectRow) => store.get(hash);
+/** Reads objects in order, some of them before their turn. */
+export async function* readObjects(
+  store: Pick<ObjectStore, "get">,
+  rows: readonly Pick<ObjectRow, "hash" | "storedSize">[],
+): AsyncGenerator<Blob> {
+  const read = ({ hash }: { hash: Hash }) => store.get(hash);
   for await (const { item, value } of readAhead(rows, read, ({ storedSize }) => storedSize)) {
     yield { hash: item.hash, bytes: value };
   }

@@ -1,31 +1,43 @@
-import { PogoError } from "#core/errors.ts";
+import { isPogoError, PogoError } from "#core/errors.ts";
+import { hashKey } from "#core/hash.ts";
 import type {
   CollectGarbageRequest,
+  GetStoredObjectsRequest,
+  GetStoredObjectsResponse,
   MeasureUsageResponse,
   RebalanceResponse,
   SetQuotaRequest,
   SetQuotaResponse,
   StorageServiceServer,
+  TakeSnapshotResponse,
   VerifyRequest,
   VerifyResponse,
 } from "#gen/pogo/v1/storage.ts";
+import { toParts } from "#rpc/blobs.ts";
 import { audit } from "../access/audit.ts";
 import { requireAdmin, requireUser, type Caller } from "../auth.ts";
+import { spoolSnapshot } from "../backup/spool.ts";
 import { transaction } from "../db/connect.ts";
+import { findStored } from "../db/objects.ts";
 import { countContents, listUsage, measureStore, setQuota as setInDatabase } from "../db/usage.ts";
 import { collect, collectOptions } from "../gc/collect.ts";
 import { verify } from "../gc/verify.ts";
 import type { ObjectStore } from "../store/store.ts";
 import type { VolumesStore } from "../store/volumes.ts";
 import type { CallHandlers, Parts } from "./calls.ts";
+import { readObjects } from "./pull.ts";
+import { checkHashes } from "./requests.ts";
 
 export type StorageParts = Parts & {
   volumes: VolumesStore | undefined;
+  /** Objects as they are stored: encrypted, if they are. */
+  stored: ObjectStore;
   /** Where objects lie, each by itself. */
   places: readonly ObjectStore[];
   /** Opens what may have what is damaged here. */
   openMirrors: (location: string) => Promise<AsyncDisposable & { mirrors: ObjectStore[] }>;
   retentionMs: number | undefined;
+  dataDirectory: string;
 };
 
 /** Makes the service. */
@@ -41,6 +53,10 @@ export function storageService(
     verify: serverStream((request: VerifyRequest, caller) => verifyAll(parts, request, caller)),
     measureUsage: unary(() => measureUsage(parts)),
     setQuota: unary((request: SetQuotaRequest, caller) => setQuota(parts, request, caller)),
+    takeSnapshot: serverStream((_request, caller) => takeSnapshot(parts, caller)),
+    getStoredObjects: serverStream((request: GetStoredObjectsRequest) =>
+      getStoredObjects(parts, request),
+    ),
   };
 }
 
@@ -94,4 +110,38 @@ async function* rebalance({ volumes }: StorageParts): AsyncGenerator<RebalanceRe
     });
   }
   yield* volumes.rebalance();
+}
+
+/** Sends what the database holds. Whoever has it has read everything, so it is noted. */
+async function* takeSnapshot(
+  { sql, dataDirectory }: StorageParts,
+  caller: Caller | undefined,
+): AsyncGenerator<TakeSnapshotResponse> {
+  const user = requireUser(caller);
+  await transaction(sql, (tx) => audit(tx, user, { details: {} }));
+  for await (const data of spoolSnapshot({ sql, directory: dataDirectory })) yield { data };
+}
+
+async function* getStoredObjects(
+  { sql, stored }: StorageParts,
+  { hashes }: GetStoredObjectsRequest,
+): AsyncGenerator<GetStoredObjectsResponse> {
+  checkHashes(hashes);
+  const sizes = await findStored(sql, hashes);
+  const rows = hashes.map((hash) => ({ hash, storedSize: sizes.get(hashKey(hash)) ?? 0 }));
+  for await (const parts of toParts(readObjects(orNothing(stored), rows))) yield { parts };
+}
+
+/** A store that gives no bytes for what it cannot give as it was. */
+function orNothing(store: ObjectStore): Pick<ObjectStore, "get"> {
+  return {
+    async get(hash) {
+      try {
+        return await store.get(hash);
+      } catch (error) {
+        if (isPogoError(error, "corrupt")) return new Uint8Array(0);
+        throw error;
+      }
+    },
+  };
 }

@@ -36,18 +36,22 @@ export function encryptedStore(inner: ObjectStore, keys: DataKeys): ObjectStore 
       );
     },
     async get(hash) {
-      const stored = await inner.get(hash);
-      const { codec, payload } = inspectObject(stored);
-      if (codec !== "sealed") return stored;
-      const encoded = unsealObject(keys, hash, payload);
-      checkObject(hash, encoded);
-      return encoded;
+      return openStored(keys, hash, await inner.get(hash));
     },
     has: (hash) => inner.has(hash),
     delete: (hash) => inner.delete(hash),
     list: () => inner.list(),
     [Symbol.asyncDispose]: () => inner[Symbol.asyncDispose](),
   };
+}
+
+/** Decrypts an object as it is stored, if it is encrypted. */
+export function openStored(keys: DataKeys | undefined, hash: Hash, stored: Uint8Array): Uint8Array {
+  const { codec, payload } = inspectObject(stored);
+  if (codec !== "sealed") return stored;
+  const encoded = unsealObject(keys, hash, payload);
+  checkObject(hash, encoded);
+  return encoded;
 }
 
 function sealObject({ current, keys }: DataKeys, hash: Hash, encoded: Uint8Array): Uint8Array {
@@ -61,9 +65,9 @@ function sealObject({ current, keys }: DataKeys, hash: Hash, encoded: Uint8Array
   return encodeSealed(encoded.length, number, nonce, text, cipher.getAuthTag());
 }
 
-function unsealObject({ keys }: DataKeys, hash: Hash, payload: Uint8Array): Uint8Array {
+function unsealObject(dataKeys: DataKeys | undefined, hash: Hash, payload: Uint8Array): Uint8Array {
   const number = new DataView(payload.buffer, payload.byteOffset).getUint32(0, true);
-  const key = keys.get(number);
+  const key = dataKeys?.keys.get(number);
   if (!key) {
     const message = `object ${toHex(hash)} is encrypted with data key ${number}, which is not here`;
     throw new PogoError("unavailable", message, {

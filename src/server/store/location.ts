@@ -46,6 +46,23 @@ export function parseLocation(
   throw new PogoError("usage", `a volume is named twice in ${text}`);
 }
 
+/** What says where a server's objects are. */
+export type ObjectsOptions = {
+  dataDirectory: string;
+  /** A directory, several, or s3://BUCKET/PREFIX; below the data directory unless said. */
+  objects?: string | undefined;
+  /** Variables that say how to reach a bucket. */
+  environment?: Environment;
+  allowInsecure?: boolean;
+};
+
+/** Says where a server's objects are. */
+export function locateObjects(options: ObjectsOptions): StoreLocation {
+  const { dataDirectory, objects, environment = {}, allowInsecure = false } = options;
+  if (objects !== undefined) return parseLocation(objects, environment, { allowInsecure });
+  return { kind: "disk", directory: resolve(dataDirectory, "objects") };
+}
+
 /** The directories of this machine that a place consists of. */
 export function directoriesOf(location: StoreLocation): string[] {
   if (location.kind === "volumes") return location.directories;

@@ -20,11 +20,12 @@ export type StoreOptions = {
 };
 
 /**
- * A store; its volumes by themselves if there are several; and the places where objects lie, each
- * by itself and without a cache.
+ * A store; what lies in it as it is stored, encrypted or not; its volumes by themselves if there
+ * are several; and the places where objects lie, each by itself and without a cache.
  */
 export type OpenedStore = {
   store: ObjectStore;
+  stored: ObjectStore;
   volumes: VolumesStore | undefined;
   places: readonly ObjectStore[];
 };
@@ -33,7 +34,7 @@ export type OpenedStore = {
 export async function openStore(options: StoreOptions): Promise<OpenedStore> {
   const { inner, volumes, places } = await openInner(options);
   const decrypted = decryptedBy(options.keys);
-  return { store: decrypted(inner), volumes, places: places.map(decrypted) };
+  return { store: decrypted(inner), stored: inner, volumes, places: places.map(decrypted) };
 }
 
 /** Opens what is there already to be read, each directory by itself. */

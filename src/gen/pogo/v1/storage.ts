@@ -20,6 +20,7 @@ import {
   type ServiceError,
   type UntypedServiceImplementation,
 } from "@grpc/grpc-js";
+import { BlobPart } from "./common.ts";
 
 export interface RebalanceRequest {}
 
@@ -130,6 +131,21 @@ export interface SetQuotaRequest {
 
 export interface SetQuotaResponse {
   uniqueBytes: number;
+}
+
+export interface TakeSnapshotRequest {}
+
+export interface TakeSnapshotResponse {
+  data: Uint8Array;
+}
+
+export interface GetStoredObjectsRequest {
+  /** At most 16,384. */
+  hashes: Uint8Array[];
+}
+
+export interface GetStoredObjectsResponse {
+  parts: BlobPart[];
 }
 
 function createBaseRebalanceRequest(): RebalanceRequest {
@@ -1097,6 +1113,185 @@ export const SetQuotaResponse: MessageFns<SetQuotaResponse> = {
   },
 };
 
+function createBaseTakeSnapshotRequest(): TakeSnapshotRequest {
+  return {};
+}
+
+export const TakeSnapshotRequest: MessageFns<TakeSnapshotRequest> = {
+  encode(_: TakeSnapshotRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): TakeSnapshotRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseTakeSnapshotRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseTakeSnapshotResponse(): TakeSnapshotResponse {
+  return { data: new Uint8Array(0) };
+}
+
+export const TakeSnapshotResponse: MessageFns<TakeSnapshotResponse> = {
+  encode(message: TakeSnapshotResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.data.length !== 0) {
+      writer.uint32(10).bytes(message.data);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): TakeSnapshotResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseTakeSnapshotResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.data = reader.bytes();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseGetStoredObjectsRequest(): GetStoredObjectsRequest {
+  return { hashes: [] };
+}
+
+export const GetStoredObjectsRequest: MessageFns<GetStoredObjectsRequest> = {
+  encode(
+    message: GetStoredObjectsRequest,
+    writer: BinaryWriter = new BinaryWriter(),
+  ): BinaryWriter {
+    for (const v of message.hashes) {
+      writer.uint32(10).bytes(v!);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): GetStoredObjectsRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseGetStoredObjectsRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.hashes.push(reader.bytes());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseGetStoredObjectsResponse(): GetStoredObjectsResponse {
+  return { parts: [] };
+}
+
+export const GetStoredObjectsResponse: MessageFns<GetStoredObjectsResponse> = {
+  encode(
+    message: GetStoredObjectsResponse,
+    writer: BinaryWriter = new BinaryWriter(),
+  ): BinaryWriter {
+    for (const v of message.parts) {
+      BlobPart.encode(v!, writer.uint32(10).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): GetStoredObjectsResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseGetStoredObjectsResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.parts.push(BlobPart.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
 /** Looks after the bytes of all repositories. For who administers the server. */
 export type StorageServiceService = typeof StorageServiceService;
 export const StorageServiceService = {
@@ -1172,6 +1367,39 @@ export const StorageServiceService = {
       Buffer.from(SetQuotaResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): SetQuotaResponse => SetQuotaResponse.decode(value),
   },
+  /**
+   * Sends what the database holds at one moment, as the beginning of a file that a backup consists
+   * of: src/server/backup/format.ts. The objects that it names stay for a day at least.
+   */
+  takeSnapshot: {
+    path: "/pogo.v1.StorageService/TakeSnapshot" as const,
+    requestStream: false as const,
+    responseStream: true as const,
+    requestSerialize: (value: TakeSnapshotRequest): Buffer =>
+      Buffer.from(TakeSnapshotRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): TakeSnapshotRequest => TakeSnapshotRequest.decode(value),
+    responseSerialize: (value: TakeSnapshotResponse): Buffer =>
+      Buffer.from(TakeSnapshotResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): TakeSnapshotResponse =>
+      TakeSnapshotResponse.decode(value),
+  },
+  /**
+   * Sends objects as they are stored: those of a store that is encrypted stay encrypted. One that
+   * is gone, or does not read back as it was put, is a part of no bytes.
+   */
+  getStoredObjects: {
+    path: "/pogo.v1.StorageService/GetStoredObjects" as const,
+    requestStream: false as const,
+    responseStream: true as const,
+    requestSerialize: (value: GetStoredObjectsRequest): Buffer =>
+      Buffer.from(GetStoredObjectsRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): GetStoredObjectsRequest =>
+      GetStoredObjectsRequest.decode(value),
+    responseSerialize: (value: GetStoredObjectsResponse): Buffer =>
+      Buffer.from(GetStoredObjectsResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): GetStoredObjectsResponse =>
+      GetStoredObjectsResponse.decode(value),
+  },
 } as const;
 
 export interface StorageServiceServer extends UntypedServiceImplementation {
@@ -1194,6 +1422,16 @@ export interface StorageServiceServer extends UntypedServiceImplementation {
   measureUsage: handleUnaryCall<MeasureUsageRequest, MeasureUsageResponse>;
   /** Says what the contents of a repository may come to at most. */
   setQuota: handleUnaryCall<SetQuotaRequest, SetQuotaResponse>;
+  /**
+   * Sends what the database holds at one moment, as the beginning of a file that a backup consists
+   * of: src/server/backup/format.ts. The objects that it names stay for a day at least.
+   */
+  takeSnapshot: handleServerStreamingCall<TakeSnapshotRequest, TakeSnapshotResponse>;
+  /**
+   * Sends objects as they are stored: those of a store that is encrypted stay encrypted. One that
+   * is gone, or does not read back as it was put, is a part of no bytes.
+   */
+  getStoredObjects: handleServerStreamingCall<GetStoredObjectsRequest, GetStoredObjectsResponse>;
 }
 
 export interface StorageServiceClient extends Client {
@@ -1268,6 +1506,32 @@ export interface StorageServiceClient extends Client {
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: SetQuotaResponse) => void,
   ): ClientUnaryCall;
+  /**
+   * Sends what the database holds at one moment, as the beginning of a file that a backup consists
+   * of: src/server/backup/format.ts. The objects that it names stay for a day at least.
+   */
+  takeSnapshot(
+    request: TakeSnapshotRequest,
+    options?: Partial<CallOptions>,
+  ): ClientReadableStream<TakeSnapshotResponse>;
+  takeSnapshot(
+    request: TakeSnapshotRequest,
+    metadata?: Metadata,
+    options?: Partial<CallOptions>,
+  ): ClientReadableStream<TakeSnapshotResponse>;
+  /**
+   * Sends objects as they are stored: those of a store that is encrypted stay encrypted. One that
+   * is gone, or does not read back as it was put, is a part of no bytes.
+   */
+  getStoredObjects(
+    request: GetStoredObjectsRequest,
+    options?: Partial<CallOptions>,
+  ): ClientReadableStream<GetStoredObjectsResponse>;
+  getStoredObjects(
+    request: GetStoredObjectsRequest,
+    metadata?: Metadata,
+    options?: Partial<CallOptions>,
+  ): ClientReadableStream<GetStoredObjectsResponse>;
 }
 
 export const StorageServiceClient = makeGenericClientConstructor(

@@ -1,0 +1,217 @@
+/**
+ * A directory of backups of one server:
+ *
+ *   backup.json   whose they are
+ *   objects/      as a server's: all snapshots share them
+ *   snapshots/    a file for each moment: format.ts
+ *
+ * A snapshot gets its name when it and all its objects are durable, so one that was interrupted
+ * leaves objects, which the next does not fetch again, and nothing that could be taken for whole.
+ */
+import { randomBytes } from "node:crypto";
+import { mkdirSync, readdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
+import { open, readdir, rename, rm, stat } from "node:fs/promises";
+import { join } from "node:path";
+
+import { isPogoError, PogoError } from "#core/errors.ts";
+import { hashKey, toHex, type Hash } from "#core/hash.ts";
+import { abandonedMs } from "#core/limits.ts";
+import { decodeObject, inspectObject } from "#core/object.ts";
+import { openDiskStore } from "../store/disk.ts";
+import type { ObjectStore } from "../store/store.ts";
+import { readRows, verifySnapshot } from "./format.ts";
+
+export type Backup = AsyncDisposable & {
+  directory: string;
+  objects: ObjectStore;
+};
+
+/** An object that a snapshot names, and what it takes up. */
+export type NamedObject = { hash: Hash; storedSize: number };
+
+const markerName = "backup.json";
+const snapshotsName = "snapshots";
+const extension = ".pogo-backup";
+const temporaryExtension = ".new";
+const fanOutOf = (hash: Hash) => toHex(hash.subarray(0, 1));
+
+/** Opens a directory of backups. One that is empty or not there can be made into one. */
+export async function openBackup(
+  directory: string,
+  { create = false }: { create?: boolean } = {},
+): Promise<Backup> {
+  if (readMarker(directory) === undefined) {
+    const isFree = listNames(directory).every((name) => ["objects", snapshotsName].includes(name));
+    if (!create || !isFree) {
+      throw new PogoError("usage", `${directory} holds no backups`, {
+        hint: create ? "name an empty directory, or a new one" : "make one: pogo backup DEST",
+      });
+    }
+  }
+  if (create) {
+    mkdirSync(join(directory, snapshotsName), { recursive: true, mode: 0o700 });
+    await removeAbandoned(join(directory, snapshotsName));
+  }
+  const objects = await openDiskStore(join(directory, "objects"));
+  return { directory, objects, [Symbol.asyncDispose]: () => objects[Symbol.asyncDispose]() };
+}
+
+/** Makes the directory a server's, for ever: objects of two could be encrypted differently. */
+export function claimBackup({ directory }: Backup, serverId: string): void {
+  const server = readMarker(directory);
+  if (server === serverId) return;
+  if (server !== undefined) {
+    throw new PogoError("usage", `${directory} holds the backups of another server`, {
+      hint: "name another directory",
+    });
+  }
+  const path = join(directory, markerName);
+  const temporary = `${path}.${randomBytes(4).toString("hex")}`;
+  writeFileSync(temporary, `${JSON.stringify({ server: serverId })}\n`, { flush: true });
+  renameSync(temporary, path);
+}
+
+/** Names of the snapshots, the oldest first. */
+export function listSnapshots({ directory }: Backup): string[] {
+  const names = listNames(join(directory, snapshotsName)).sort();
+  return names.flatMap((name) =>
+    name.endsWith(extension) ? [name.slice(0, -extension.length)] : [],
+  );
+}
+
+/** Finds a snapshot, the newest unless it is named. */
+export function findSnapshot(backup: Backup, named?: string): { name: string; path: string } {
+  const names = listSnapshots(backup);
+  const name = named === undefined ? names.at(-1) : names.find((other) => other === named);
+  if (name !== undefined) return { name, path: pathOf(backup, name) };
+  throw new PogoError("not-found", `no ${named ?? "whole"} snapshot in ${backup.directory}`, {
+    hint: names.length === 0 ? "pogo backup DEST" : `there are ${names.join(", ")}`,
+  });
+}
+
+/** Says where a snapshot is to be written until it is whole. */
+export function temporarySnapshot({ directory }: Backup): string {
+  const name = `${randomBytes(8).toString("hex")}${temporaryExtension}`;
+  return join(directory, snapshotsName, name);
+}
+
+/** Gives a snapshot, whole and durable, its name: the moment that it is of. */
+export async function nameSnapshot(
+  backup: Backup,
+  temporary: string,
+  takenAt: string,
+): Promise<string> {
+  // Colons are no part of names everywhere.
+  const name = takenAt.replaceAll(":", "-");
+  await rename(temporary, pathOf(backup, name));
+  if (process.platform !== "win32") {
+    await using directory = await open(join(backup.directory, snapshotsName), "r");
+    await directory.sync();
+  }
+  return name;
+}
+
+/** Objects that a snapshot needs, in the order of their hashes. */
+export async function* neededObjects(path: string): AsyncGenerator<NamedObject> {
+  for await (const { rows } of readRows(path, "objects")) {
+    for (const row of rows) {
+      const { hash, stored_size, doomed_at } = JSON.parse(row) as Record<string, unknown>;
+      // Nobody holds it: it was about to be deleted.
+      if (doomed_at !== null) continue;
+      const bytes = Uint8Array.fromHex(String(hash).replace("\\x", ""));
+      yield { hash: bytes, storedSize: Number(stored_size) };
+    }
+  }
+}
+
+/** Those of them that are not there: told by their names alone. */
+export async function* missingObjects(backup: Backup, path: string): AsyncGenerator<NamedObject> {
+  let fanOut = "";
+  let names = new Set<string>();
+  for await (const object of neededObjects(path)) {
+    if (fanOutOf(object.hash) !== fanOut) {
+      fanOut = fanOutOf(object.hash);
+      names = new Set(listNames(join(backup.directory, "objects", fanOut)));
+    }
+    if (!names.has(toHex(object.hash))) yield object;
+  }
+}
+
+/** Refuses what is not the contents that the hash names, as far as it can be seen without keys. */
+export function checkContents(hash: Hash, encoded: Uint8Array): void {
+  const { codec } = inspectObject(encoded);
+  if (codec !== "sealed" && codec !== "chunks") decodeObject(hash, encoded);
+}
+
+/** Reads everything; says from time to time what was read, and what is not as it must be. */
+export async function* verifyBackup(
+  backup: Backup,
+): AsyncGenerator<{ objects: number; bytes: number; problems: string[] }> {
+  for await (const hash of backup.objects.list()) {
+    try {
+      const encoded = await backup.objects.get(hash);
+      checkContents(hash, encoded);
+      yield { objects: 1, bytes: encoded.length, problems: [] };
+    } catch (error) {
+      yield { objects: 1, bytes: 0, problems: [corruptMessage(error)] };
+    }
+  }
+  for (const name of listSnapshots(backup)) {
+    const problems: string[] = [];
+    try {
+      const path = pathOf(backup, name);
+      const lost = new Set((await verifySnapshot(path)).lost.map(hashKey));
+      for await (const { hash } of missingObjects(backup, path)) {
+        if (!lost.has(hashKey(hash))) problems.push(`${name} lacks object ${toHex(hash)}`);
+      }
+    } catch (error) {
+      problems.push(corruptMessage(error));
+    }
+    yield { objects: 0, bytes: 0, problems };
+  }
+}
+
+function corruptMessage(error: unknown): string {
+  if (isPogoError(error, "corrupt")) return error.message;
+  throw error;
+}
+
+function pathOf({ directory }: Backup, name: string): string {
+  return join(directory, snapshotsName, `${name}${extension}`);
+}
+
+function readMarker(directory: string): string | undefined {
+  let text: string;
+  try {
+    text = readFileSync(join(directory, markerName), "utf8");
+  } catch (error) {
+    if (isMissing(error)) return undefined;
+    throw error;
+  }
+  const server = /^\{"server":"([0-9a-f-]{36})"\}\s*$/.exec(text)?.[1];
+  if (server !== undefined) return server;
+  throw new PogoError("corrupt", `${join(directory, markerName)} is damaged`, {
+    hint: `delete it: the next backup writes it anew`,
+  });
+}
+
+function listNames(directory: string): string[] {
+  try {
+    return readdirSync(directory);
+  } catch (error) {
+    if (isMissing(error)) return [];
+    throw error;
+  }
+}
+
+function isMissing(error: unknown): boolean {
+  return error instanceof Error && "code" in error && error.code === "ENOENT";
+}
+
+async function removeAbandoned(directory: string): Promise<void> {
+  for (const name of await readdir(directory)) {
+    if (!name.endsWith(temporaryExtension)) continue;
+    const path = join(directory, name);
+    if (Date.now() - (await stat(path)).mtimeMs > abandonedMs) await rm(path, { force: true });
+  }
+}
