@@ -240,6 +240,7 @@ describe.each(engines)("a server on %s", (engine) => {
   );
 
   test.skipIf(engine !== "postgres")("is backed up whole: every table is in it", async () => {
+    await receiveBackup({ channel: root, backup });
     const { path } = findSnapshot(backup);
     const found = await gathered(readRows(path));
     const sql = connect(server.databaseUrl!);
