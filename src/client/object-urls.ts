@@ -43,8 +43,9 @@ const missedMax = 256;
 export function openObjectFetcher(options: FetcherOptions): ObjectFetcher {
   const { url, trust, signal, idleMs = urlIdleMs } = options;
   const mayBeLocal = isLoopback(new URL(url).hostname);
-  const tls = { ca: authorities({ roots: trust.roots }), rejectUnauthorized: true };
   let isOn = true;
+  // Long, and of no use to most commands.
+  let tls: Bun.TLSOptions | undefined;
 
   /** The object, or nothing if it has to come from the server. */
   async function fetchObject(
@@ -54,6 +55,7 @@ export function openObjectFetcher(options: FetcherOptions): ObjectFetcher {
     if (!isOn) return undefined;
     try {
       checkUrl(located.url, mayBeLocal);
+      tls ??= { ca: authorities({ roots: trust.roots }), rejectUnauthorized: true };
       return await download(located, { tls, stopped, idleMs });
     } catch {
       // Who does not want it any more has not met a failure.
@@ -67,6 +69,26 @@ export function openObjectFetcher(options: FetcherOptions): ObjectFetcher {
     located: AsyncIterable<Located>,
     instead: (hashes: Hash[]) => AsyncIterable<Blob>,
   ): AsyncGenerator<Blob> {
+    const items = located[Symbol.asyncIterator]();
+    try {
+      let next = await items.next();
+      // Where nothing is elsewhere, nothing is held up.
+      for (; !next.done && "bytes" in next.value; next = await items.next()) yield next.value;
+      if (!next.done) yield* fetchAhead(next.value, items, instead);
+    } finally {
+      await items.return?.();
+    }
+  }
+
+  async function* fetchAhead(
+    first: Located,
+    items: AsyncIterator<Located>,
+    instead: (hashes: Hash[]) => AsyncIterable<Blob>,
+  ): AsyncGenerator<Blob> {
+    async function* located() {
+      yield first;
+      yield* { [Symbol.asyncIterator]: () => items };
+    }
     const ended = new AbortController();
     const stopped = AbortSignal.any([ended.signal, ...(signal ? [signal] : [])]);
     const read = async (item: Located): Promise<Uint8Array | undefined> => {
@@ -77,7 +99,7 @@ export function openObjectFetcher(options: FetcherOptions): ObjectFetcher {
     let missed: Hash[] = [];
     const bytesOf = (item: Located) => ("bytes" in item ? item.bytes.length : item.rawSize);
     try {
-      for await (const { item, value } of readAhead(located, read, bytesOf, urlFetchesMax)) {
+      for await (const { item, value } of readAhead(located(), read, bytesOf, urlFetchesMax)) {
         if (value === undefined) missed.push(item.hash);
         if (missed.length > 0 && (value !== undefined || missed.length === missedMax)) {
           yield* instead(missed);
@@ -111,9 +133,10 @@ async function download(
   { hash, url, rawSize }: ObjectUrl,
   { tls, stopped, idleMs }: { tls: Bun.TLSOptions; stopped: AbortSignal; idleMs: number },
 ): Promise<Uint8Array> {
-  const idle = new AbortController();
-  const timer = setTimeout(() => idle.abort(), idleMs);
-  const late = AbortSignal.timeout(urlFetchMs);
+  const ending = new AbortController();
+  const giveUp = () => ending.abort();
+  const idle = setTimeout(giveUp, idleMs);
+  const late = setTimeout(giveUp, urlFetchMs);
   try {
     const response = await fetch(url, {
       // As it comes: it is decompressed within bounds, and nobody sends us elsewhere.
@@ -121,7 +144,7 @@ async function download(
       redirect: "error",
       headers: { "accept-encoding": "zstd" },
       tls,
-      signal: AbortSignal.any([idle.signal, late, stopped]),
+      signal: AbortSignal.any([ending.signal, stopped]),
     });
     if (response.status !== 200) throw unusable(`answers ${response.status}`);
     const codec = codecs[response.headers.get("content-encoding") ?? "identity"];
@@ -132,15 +155,16 @@ async function download(
       if (filled + piece.length > rawSize) throw unusable("sends more than there is");
       payload.set(piece, filled);
       filled += piece.length;
-      timer.refresh();
+      idle.refresh();
     }
     const encoded = encodePayload(codec, rawSize, payload.subarray(0, filled));
     decodeObject(hash, encoded);
     return encoded;
   } finally {
-    clearTimeout(timer);
+    clearTimeout(idle);
+    clearTimeout(late);
     // What was not read is not waited for.
-    idle.abort();
+    giveUp();
   }
 }
 
