@@ -51,6 +51,11 @@ const needs: { name: string; found: boolean; missing: string }[] = [
     found: Boolean((Bun.which("slapd") ?? Bun.which("/usr/sbin/slapd")) && Bun.which("ldapmodify")),
     missing: "users of a directory",
   },
+  {
+    name: "unzip, zstd and python3",
+    found: ["unzip", "zstd", "python3"].every((program) => Bun.which(program) !== null),
+    missing: "that others can read the archives",
+  },
   { name: "bash", found: Bun.which("bash") !== null, missing: "completion in bash" },
   { name: "zsh", found: Bun.which("zsh") !== null, missing: "completion in zsh" },
   { name: "fish", found: Bun.which("fish") !== null, missing: "completion in fish" },
