@@ -64,6 +64,8 @@ export async function listen(options: ListenOptions): Promise<Listener> {
   const rpc = new Server({
     "grpc.max_receive_message_length": wireMessageBytesMax,
     "grpc.max_concurrent_streams": streamsPerConnectionMax,
+    // What it counts of every connection and call, nobody can ask for.
+    "grpc.enable_channelz": 0,
     "grpc.max_connection_idle_ms": idleMs,
     "grpc.keepalive_time_ms": keepaliveMs,
     "grpc.keepalive_timeout_ms": keepaliveAnswerMs,
