@@ -11,7 +11,7 @@ import { connectToServer, serverArgs } from "../server-choice.ts";
 
 export const backup = command({
   meta: {
-    description: "back up a server that runs; what the directory has already is not sent again",
+    description: "back up a server that runs, so that pogo admin restore can bring it back",
     examples: ["pogo backup /mnt/backup", "pogo backup --verify /mnt/backup"],
   },
   args: {
@@ -19,7 +19,7 @@ export const backup = command({
       type: "positional",
       required: true,
       valueHint: "DEST",
-      description: "directory of the server's backups, made if need be",
+      description: "directory of the server's backups; what it has already is not sent again",
     },
     verify: {
       type: "boolean",

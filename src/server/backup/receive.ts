@@ -1,5 +1,5 @@
 /** Makes a backup of a server that runs: a snapshot first, then the objects that it names. */
-import { open, type FileHandle } from "node:fs/promises";
+import { open, rm, type FileHandle } from "node:fs/promises";
 
 import { PogoError } from "#core/errors.ts";
 import { hashKey, sha256Stream, toHex, type Hash } from "#core/hash.ts";
@@ -50,7 +50,9 @@ export async function receiveBackup(parts: Parts, options: ReceiveOptions = {}):
   const { backup } = parts;
   const begunMs = performance.now();
   const path = temporarySnapshot(backup);
-  await using file = await open(path, "wx", 0o600);
+  await using closing = new AsyncDisposableStack();
+  closing.defer(() => rm(path, { force: true }));
+  const file = closing.use(await open(path, "wx", 0o600));
   const whole = sha256Stream();
   await receiveSnapshot(parts, file, whole, options);
   const { takenAt, serverId } = await readHead(path);

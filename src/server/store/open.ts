@@ -20,8 +20,9 @@ export type StoreOptions = {
 };
 
 /**
- * A store; what lies in it as it is stored, encrypted or not; its volumes by themselves if there
- * are several; and the places where objects lie, each by itself and without a cache.
+ * A store; the same without a cache and as objects are stored, encrypted or not; its volumes by
+ * themselves if there are several; and the places where objects lie, each by itself and without a
+ * cache.
  */
 export type OpenedStore = {
   store: ObjectStore;
@@ -34,7 +35,8 @@ export type OpenedStore = {
 export async function openStore(options: StoreOptions): Promise<OpenedStore> {
   const { inner, volumes, places } = await openInner(options);
   const decrypted = decryptedBy(options.keys);
-  return { store: decrypted(inner), stored: inner, volumes, places: places.map(decrypted) };
+  const stored = volumes ?? places[0]!;
+  return { store: decrypted(inner), stored, volumes, places: places.map(decrypted) };
 }
 
 /** Opens what is there already to be read, each directory by itself. */

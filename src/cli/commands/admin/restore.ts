@@ -27,6 +27,7 @@ export const adminRestore = command({
       description: "as it was then, as in SRC/snapshots; the newest unless said otherwise",
     },
     ...storageArgs,
+    insecureHttp: { type: "boolean", description: "write to a bucket without TLS" },
     skipDamaged: {
       type: "boolean",
       description: "restore all else when objects of the backup are damaged or gone",
@@ -40,6 +41,7 @@ export const adminRestore = command({
         source: resolve(context.cwd, args.source),
         snapshot: args.snapshot,
         ...(await readStorage(context, args)),
+        allowInsecure: args.insecureHttp === true,
         skipDamaged: args.skipDamaged === true,
         signal: context.signal,
         progress,
