@@ -1,6 +1,6 @@
 /**
- * A backup, and then a restore, is killed at random moments. What was there before is whole, nothing
- * half is taken for whole or served, and running the command again is all that it takes.
+ * A backup, and then a restore, is killed at random moments. What was there before is whole,
+ * nothing half is taken for whole or served, and running the command again is all that it takes.
  *
  * POGO_TEST_KILLS says how many kills there are in all of tests/crash; POGO_TEST_SEED repeats a
  * run.
