@@ -1,6 +1,8 @@
 /** Archives over HTTP: who gets them, what is said of them, and what is refused. */
 import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
+import { rmSync } from "node:fs";
 import { connect } from "node:net";
+import { join } from "node:path";
 import { inflateRawSync } from "node:zlib";
 
 import type { Remote } from "#client/remote.ts";
@@ -105,6 +107,21 @@ test("a repository that is not public needs a token, and is not there for other 
     headers: { authorization: `Bearer ${testRootToken}` },
   });
   expect([own.status, await own.text()]).toEqual([404, expect.stringContaining("no bookmark")]);
+});
+
+test("an archive that cannot be finished does not look as if it were", async () => {
+  const lost = Buffer.alloc(100_000, "lost");
+  const noise = crypto.getRandomValues(new Uint8Array(2_000_000));
+  const damaged = (await publish(open, { a: noise, lost })).change!;
+  const hex = sha256(lost).toHex();
+  rmSync(join(server.dataDirectory, "objects", hex.slice(0, 2), hex));
+  const whole = async (path: string) => {
+    const response = await get(`/open/archive/${damaged.name}.zip${path}`);
+    return response.status === 200 && (await response.bytes()).length > 0;
+  };
+  expect(await whole("?path=a")).toBe(true);
+  expect(await whole("?path=lost").catch(() => false)).toBe(false);
+  expect(await whole("").catch(() => false)).toBe(false);
 });
 
 test("a path that is none of an archive is not there", async () => {
