@@ -99,7 +99,16 @@ async function answer(
   return await handle(web, { headers, parameters: found.parameters, query, address });
 }
 
-async function isHealthy(sql: Sql): Promise<boolean> {
+const asked = new WeakMap<Sql, Promise<boolean>>();
+
+/** All who ask at once share an answer: anyone may, and the database is everybody's. */
+function isHealthy(sql: Sql): Promise<boolean> {
+  const under = asked.get(sql) ?? askHealth(sql).finally(() => asked.delete(sql));
+  asked.set(sql, under);
+  return under;
+}
+
+async function askHealth(sql: Sql): Promise<boolean> {
   let timer: Timer | undefined;
   const late = new Promise<boolean>((resolve) => {
     timer = setTimeout(() => resolve(false), healthMs);
