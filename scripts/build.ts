@@ -29,6 +29,8 @@ export async function build(options: BuildOptions): Promise<{ nativeModules: str
       join(directory, "src/client/working-copy/contents-worker.ts"),
     ],
     root: directory,
+    // A command reads what it needs, and no more of the executable.
+    splitting: true,
     minify: true,
     bytecode: true,
     format: "esm",
