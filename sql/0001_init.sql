@@ -183,6 +183,16 @@ create table damaged_objects (
   found_at timestamptz(3) not null default now()
 );
 
+-- Contents that were deleted for good. What names them stays, as do their rows: who asks for them is
+-- told why they are gone. Who sends them is refused, also when nothing names them any more.
+create table obliterated_objects (
+  hash bytea primary key,
+  raw_size bigint not null,
+  reason text not null,
+  user_name text not null,
+  obliterated_at timestamptz(3) not null default now()
+);
+
 -- Which repository holds which object: what it has been sent. A hash alone opens nothing. That the
 -- repository and the object exist is checked before: here it would be checked for every row.
 create table repository_objects (

@@ -195,6 +195,9 @@ const program: Program = {
         commands: {
           audit: { load: () => import("#cli/commands/admin/audit.ts").then((m) => m.adminAudit) },
           du: { load: () => import("#cli/commands/admin/du.ts").then((m) => m.adminDu) },
+          obliterate: {
+            load: () => import("#cli/commands/admin/obliterate.ts").then((m) => m.adminObliterate),
+          },
           quota: { load: () => import("#cli/commands/admin/quota.ts").then((m) => m.adminQuota) },
           rebalance: {
             load: () => import("#cli/commands/admin/rebalance.ts").then((m) => m.adminRebalance),

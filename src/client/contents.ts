@@ -1,7 +1,7 @@
 /** Contents of files by hash, from the server, verified. */
 import { PogoError } from "#core/errors.ts";
 import { equalHashes, sha256Stream, toHex, type Hash } from "#core/hash.ts";
-import { decodeChunkList, decodeObject, inspectObject } from "#core/object.ts";
+import { decodeChunkList, decodeObject, decodeTombstone, inspectObject } from "#core/object.ts";
 import type { Remote } from "./remote.ts";
 
 // Chunks of one request: enough for a stream, few enough to stop early.
@@ -10,6 +10,10 @@ const chunksPerRequest = 64;
 /** Yields the contents of one file, piece by piece; a piece is at most one object. */
 export async function* readContents(remote: Remote, hash: Hash): AsyncGenerator<Uint8Array> {
   for await (const { bytes } of remote.getObjects([hash])) yield* expand(remote, hash, bytes);
+}
+
+async function gather(pieces: AsyncIterable<Uint8Array>): Promise<Uint8Array> {
+  return Buffer.concat(await Array.fromAsync(pieces));
 }
 
 /** Yields the contents that an encoded object stands for; of a list, those of its chunks. */
@@ -37,7 +41,10 @@ async function* expand(
   }
 }
 
-/** Fetches whole files of at most `bytesMax`, by key of their hash; larger ones are left out. */
+/**
+ * Fetches whole files of at most `bytesMax`, by key of their hash; larger ones are left out. For
+ * those that are obliterated, there is the text that says so.
+ */
 export async function readWholeContents(
   remote: Remote,
   wanted: { hash: Hash; size: number }[],
@@ -46,7 +53,8 @@ export async function readWholeContents(
   const contents = new Map<string, Uint8Array>();
   const hashes = wanted.filter(({ size }) => size <= bytesMax).map(({ hash }) => hash);
   for await (const { hash, bytes } of remote.getObjects(hashes)) {
-    contents.set(toHex(hash), Buffer.concat(await Array.fromAsync(expand(remote, hash, bytes))));
+    const whole = decodeTombstone(hash, bytes) ?? (await gather(expand(remote, hash, bytes)));
+    contents.set(toHex(hash), whole);
   }
   return (hash) => contents.get(toHex(hash));
 }

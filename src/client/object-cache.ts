@@ -60,8 +60,9 @@ export function openObjectCache(directory: string, bytesMax = cacheBytesMax): Ob
     },
     put(hash, encoded) {
       if (encoded.length > Math.min(cacheEntryBytesMax, putBytesLeft)) return;
-      // A list of chunks says nothing of its own that could be verified.
-      if (attempt(() => inspectObject(encoded).codec) === "chunks") return;
+      // Neither says anything of its own that could be verified.
+      const codec = attempt(() => inspectObject(encoded).codec);
+      if (codec === "chunks" || codec === "tombstone") return;
       putBytesLeft -= encoded.length;
       const path = pathOf(directory, hash);
       const shard = join(path, "..");

@@ -80,7 +80,12 @@ export function openRemote(channel: Channel, repository: string, signal?: AbortS
     if (objects.length + trees.length <= hashesPerRequestMax) {
       return await channel.unary(Push.findMissing, asked, settings);
     }
-    const missing = { objects: [] as number[], trees: [] as number[], room: undefined };
+    const missing = {
+      objects: [] as number[],
+      trees: [] as number[],
+      obliterated: [] as number[],
+      room: undefined,
+    };
     for (const kind of ["objects", "trees"] as const) {
       const all = kind === "objects" ? objects : trees;
       for (let start = 0; start < all.length; start += hashesPerRequestMax) {
@@ -88,6 +93,7 @@ export function openRemote(channel: Channel, repository: string, signal?: AbortS
         const request = { ...asked, objects: [], trees: [], [kind]: page };
         const answer = await channel.unary(Push.findMissing, request, settings);
         for (const index of answer[kind]) missing[kind].push(start + index);
+        for (const index of answer.obliterated) missing.obliterated.push(start + index);
       }
     }
     return missing;

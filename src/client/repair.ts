@@ -26,9 +26,11 @@ export async function repairContents(
     [],
   );
   const lost = new Set(missing.objects.map((index) => standing[index]));
+  const obliterated = new Set(missing.obliterated.map((index) => standing[index]));
   const files = standing
     // The list of a large file's chunks may be whole, and a chunk lost: each is asked for.
     .filter((file) => lost.has(file) || file.entry.size > objectBytesMax)
+    .filter((file) => !obliterated.has(file))
     .map(({ path, entry: { size, executable } }): UploadFile => {
       const file = { size, executable, hash: undefined, stat: new Uint32Array(statWords) };
       return { path, file };

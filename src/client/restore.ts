@@ -52,10 +52,11 @@ function differing(
   if (!before && !after) return [];
   if (!before) return [{ path, status: "added", before, after }];
   if (!after) return [{ path, status: "deleted", before, after }];
-  const hashed =
-    after.kind === "file" && !after.hash
-      ? { ...after, hash: hashWorkingFile(root, path).hash }
-      : after;
+  let hashed = after;
+  if (after.kind === "file" && !after.hash) {
+    const { hash, size } = hashWorkingFile(root, path);
+    hashed = { ...after, hash, size };
+  }
   if (equalEntries(before, hashed as Entry)) return [];
   return [{ path, status: "modified", before, after: hashed }];
 }

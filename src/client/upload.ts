@@ -4,9 +4,11 @@
  * read. A file that is too large to hold goes chunk by chunk, then the list of its chunks.
  */
 import { splitChunks } from "#core/chunk.ts";
+import { PogoError } from "#core/errors.ts";
 import { hashKey, sha256, sha256Stream, type Hash } from "#core/hash.ts";
 import { objectBytesMax } from "#core/limits.ts";
 import { encodeChunkList, encodeObject, type Chunk } from "#core/object.ts";
+import { readPlaceholder } from "#core/placeholder.ts";
 import type { Blob } from "#rpc/blobs.ts";
 import { openGarbage } from "./garbage.ts";
 import type { Remote } from "./remote.ts";
@@ -29,7 +31,7 @@ export type UploadResult = {
 };
 
 /** `isList`: the list of a large file's chunks, which is no content by itself. */
-type Item = { hash: Hash; size: number; isList?: boolean; encode(): Uint8Array };
+type Item = { path: string; hash: Hash; size: number; isList?: boolean; encode(): Uint8Array };
 
 // Bounds what is in memory: one batch being sent, one being read.
 const batchBytes = 8 * 1024 * 1024;
@@ -97,9 +99,11 @@ function* readItems(
         // It grew since it was scanned.
         yield* readChunks(root, path, file, observer);
       } else {
-        const hash = sha256(bytes);
-        Object.assign(file, { hash, size: bytes.length, stat, executable });
-        yield { hash, size: bytes.length, encode: () => encodeObject(bytes) };
+        const contents = readPlaceholder(bytes);
+        const hash = contents?.hash ?? sha256(bytes);
+        Object.assign(file, { hash, size: contents?.size ?? bytes.length, stat, executable });
+        // There is nothing to send of what is obliterated.
+        if (!contents) yield { path, hash, size: bytes.length, encode: () => encodeObject(bytes) };
         observer.add({ bytes: bytes.length });
       }
     }
@@ -120,7 +124,7 @@ function* readChunks(
     const bytes = view.slice();
     const hash = sha256(bytes);
     chunks.push({ hash, size: bytes.length });
-    yield { hash, size: bytes.length, encode: () => encodeObject(bytes) };
+    yield { path, hash, size: bytes.length, encode: () => encodeObject(bytes) };
     observer.add({ bytes: bytes.length });
   }
   const hash = whole.digest();
@@ -128,12 +132,12 @@ function* readChunks(
   Object.assign(file, { hash, size, stat, executable });
   if (size > objectBytesMax) {
     const listed = chunks.length * 40;
-    yield { hash, size: listed, isList: true, encode: () => encodeChunkList(chunks) };
+    yield { path, hash, size: listed, isList: true, encode: () => encodeChunkList(chunks) };
     return;
   }
   // It shrank since it was scanned, and must be one object.
   const { bytes } = readWorkingFile(root, path);
-  yield { hash, size, encode: () => encodeObject(bytes) };
+  yield { path, hash, size, encode: () => encodeObject(bytes) };
 }
 
 function hashedReader(
@@ -174,6 +178,8 @@ async function* missingItems(
     gathered = 0;
     const hashes = asked.map(({ hash }) => hash);
     const missing = await remote.findMissing(hashes, []);
+    const refused = asked[missing.obliterated[0] ?? -1];
+    if (refused) throw obliterated(refused);
     if (!isTold && missing.room !== undefined) await tellRoom?.(missing.room);
     isTold = true;
     return missing.objects.map((index) => asked[index]).filter((item) => item !== undefined);
@@ -191,6 +197,13 @@ async function* missingItems(
   if (batch.length === 0) return;
   const missing = await ask();
   if (missing.length > 0) yield missing;
+}
+
+function obliterated({ path }: Item): PogoError {
+  const message = `the contents of ${JSON.stringify(path)} were obliterated, and cannot come back`;
+  return new PogoError("obliterated", message, {
+    hint: "remove the file, or list it in .pogoignore; pogo cat of an earlier change says why",
+  });
 }
 
 /** Prepares the next value while the consumer works on the one before. */

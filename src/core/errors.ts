@@ -7,6 +7,7 @@ export type ErrorCode =
   | "denied"
   | "unavailable"
   | "corrupt"
+  | "obliterated"
   | "internal";
 
 /** Process exit code of a command that failed with the code. */
@@ -19,6 +20,7 @@ export const exitCodes: Record<ErrorCode, number> = {
   denied: 6,
   unavailable: 7,
   corrupt: 8,
+  obliterated: 9,
 };
 
 /** An expected failure: what happened, and in `hint` the command to type next. */

@@ -92,6 +92,13 @@ export const secretsMax = 100;
 export const secretNameBytesMax = 100;
 export const secretBytesMax = 48 * kib;
 
+/** What stands in place of obliterated contents, and why they are, which is a part of it. */
+export const placeholderBytesMax = 2 * kib;
+export const reasonBytesMax = 500;
+
+/** As long as a server may take that was about to put, or to cache, what was obliterated. */
+export const obliteratedKeptMs = 2 * dayMs;
+
 /** Logins that wait to be confirmed elsewhere: anyone may begin one. */
 export const ssoLoginsMax = 1000;
 

@@ -2,7 +2,8 @@
  * An object's encoded form: the wire and the disk carry the same bytes. Numbers are little-endian.
  *
  *   offset 0   magic "PGO1"
- *          4   codec: 0 raw, 1 zstd, 2 deflate (without zlib's wrapper), 3 chunk list, 4 sealed
+ *          4   codec: 0 raw, 1 zstd, 2 deflate (without zlib's wrapper), 3 chunk list, 4 sealed,
+ *              5 tombstone
  *          5   flags (1 byte) and reserved (2 bytes): 0
  *          8   raw size: length of the contents that the object's hash names
  *         16   XXH64 of the payload
@@ -12,15 +13,18 @@
  * chunk list: 36 bytes a chunk, SHA-256 and size (4 bytes), in the file's order, and each chunk is
  * an object stored whole. Sealed is an object that a store encrypted: its raw size is the length of
  * the encoded object inside, and it never leaves the store that made it.
+ * A tombstone is what is sent for contents that were obliterated: its payload says so
+ * (placeholder.ts), and its raw size is theirs. None is stored.
  * The XXH64 finds rot and truncation without decompressing; it is no proof of anything. Whoever
  * receives bytes from somebody else decodes them and so checks the SHA-256.
  */
 import { inflateRawSync, deflateRawSync } from "node:zlib";
 import { PogoError } from "./errors.ts";
 import { equalHashes, hashBytes, sha256, toHex, type Hash } from "./hash.ts";
-import { chunkListBytesMax, objectBytesMax } from "./limits.ts";
+import { chunkListBytesMax, objectBytesMax, placeholderBytesMax } from "./limits.ts";
+import { placeholderOf, readPlaceholder, readReason, type Obliterated } from "./placeholder.ts";
 
-export type Codec = "raw" | "zstd" | "deflate" | "chunks" | "sealed";
+export type Codec = "raw" | "zstd" | "deflate" | "chunks" | "sealed" | "tombstone";
 export type Chunk = { hash: Hash; size: number };
 export type InspectedObject = { codec: Codec; rawSize: number; payload: Uint8Array };
 
@@ -33,7 +37,7 @@ const sealBytes = 32;
 export const encodedBytesMax: number =
   2 * objectHeaderBytes + Math.max(objectBytesMax, chunkListBytesMax) + sealBytes;
 
-const codecs: readonly Codec[] = ["raw", "zstd", "deflate", "chunks", "sealed"];
+const codecs: readonly Codec[] = ["raw", "zstd", "deflate", "chunks", "sealed", "tombstone"];
 const magic = 0x314f4750; // "PGO1"
 const chunkEntryBytes = hashBytes + 4;
 const zstdMagic = 0xfd2fb528;
@@ -85,6 +89,23 @@ export function encodeSealed(encodedBytes: number, ...parts: Uint8Array[]): Uint
   return assemble("sealed", encodedBytes, ...parts);
 }
 
+/** Encodes what is sent for obliterated contents. */
+export function encodeTombstone(
+  contents: Obliterated,
+  why: { reason: string; at: Date },
+): Uint8Array {
+  return assemble("tombstone", contents.size, placeholderOf(contents, why));
+}
+
+/** The text that stands for obliterated contents; nothing when the object is none of these. */
+export function decodeTombstone(hash: Hash, encoded: Uint8Array): Uint8Array | undefined {
+  if (encoded[4] !== codecs.indexOf("tombstone")) return undefined;
+  const { rawSize, payload } = inspectObject(encoded);
+  const contents = readPlaceholder(payload);
+  if (contents && equalHashes(contents.hash, hash) && contents.size === rawSize) return payload;
+  throw malformed("a tombstone of something else");
+}
+
 /** Reads the header and checks lengths and checksum, not the hash. The payload is a view. */
 export function inspectObject(encoded: Uint8Array): InspectedObject {
   if (encoded.length < objectHeaderBytes) throw malformed("shorter than a header");
@@ -106,6 +127,10 @@ export function inspectObject(encoded: Uint8Array): InspectedObject {
 /** Decodes contents that are stored whole and checks that they are what the hash names. */
 export function decodeObject(hash: Hash, encoded: Uint8Array): Uint8Array {
   const { codec, rawSize, payload } = inspectObject(encoded);
+  if (codec === "tombstone") {
+    const message = `these contents were obliterated ${readReason(payload)}`;
+    throw new PogoError("obliterated", message);
+  }
   const raw = decodePayload(codec, rawSize, payload);
   if (raw.length !== rawSize) throw malformed("the contents have another size than declared");
   if (!equalHashes(sha256(raw), hash)) {
@@ -179,6 +204,10 @@ function checkLengths(codec: Codec, rawSize: number, payloadSize: number): void 
     if (payloadSize !== rawSize + sealBytes) throw malformed("the sealed contents are cut off");
     return;
   }
+  if (codec === "tombstone") {
+    if (payloadSize > placeholderBytesMax) throw malformed("the tombstone is too long");
+    return;
+  }
   if (rawSize > objectBytesMax) throw malformed(`${rawSize} bytes in one piece`);
   // Contents that did not shrink are stored raw, so a compressed payload is shorter.
   if (codec === "raw" ? payloadSize !== rawSize : payloadSize > rawSize) {
@@ -186,7 +215,11 @@ function checkLengths(codec: Codec, rawSize: number, payloadSize: number): void 
   }
 }
 
-function decodePayload(codec: Codec, rawSize: number, payload: Uint8Array): Uint8Array {
+function decodePayload(
+  codec: Exclude<Codec, "tombstone">,
+  rawSize: number,
+  payload: Uint8Array,
+): Uint8Array {
   if (codec === "raw") return payload;
   if (codec === "chunks") throw malformed("a chunk list, where contents were expected");
   if (codec === "sealed") throw malformed("it is encrypted, and only its store can open it");

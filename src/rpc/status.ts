@@ -14,6 +14,7 @@ const statuses: Record<ErrorCode, status> = {
   denied: status.PERMISSION_DENIED,
   unavailable: status.UNAVAILABLE,
   corrupt: status.DATA_LOSS,
+  obliterated: status.FAILED_PRECONDITION,
   internal: status.INTERNAL,
 };
 

@@ -53,6 +53,7 @@ import { historyService } from "./services/history-editing.ts";
 import { groupService } from "./services/group.ts";
 import { memberService } from "./services/member.ts";
 import { mergeService } from "./services/merge.ts";
+import { readTombstone } from "./services/obliterate.ts";
 import { operationService } from "./services/operation.ts";
 import { pullService } from "./services/pull.ts";
 import { pushService } from "./services/push.ts";
@@ -247,11 +248,12 @@ async function openObjects(
   };
   const opened = await openStore({ location, cache, keys });
   // Whoever reads it is told in any case, and whoever reads it next notes it.
-  const note = (hash: Hash) => noteDamaged(sql, hash).catch(() => {});
+  const report = (hash: Hash) => noteDamaged(sql, hash).catch(() => {});
+  const substitute = (hash: Hash) => readTombstone(sql, hash);
   return {
     ...opened,
-    store: reportingStore(opened.store, note),
-    stored: reportingStore(opened.stored, note),
+    store: reportingStore(opened.store, { report, substitute }),
+    stored: reportingStore(opened.stored, { report, substitute }),
     openMirrors: (text) => {
       const { environment = {}, allowInsecure = false } = configuration;
       return openMirrors(parseLocation(text, environment, { allowInsecure }), keys);

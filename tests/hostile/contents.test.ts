@@ -273,7 +273,7 @@ describe.each(engines)("%s", (engine) => {
     expect(ended.code).toBe("grpc 1");
     const asked = { repository: "target", objects: [blob.hash], trees: [] };
     const { responses } = await raw.unary(Push.findMissing, asked);
-    expect(responses).toEqual([{ objects: [0], trees: [] }]);
+    expect(responses).toEqual([{ objects: [0], trees: [], obliterated: [] }]);
   });
 });
 

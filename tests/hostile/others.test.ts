@@ -64,7 +64,7 @@ describe.each(engines)("%s", (engine) => {
     });
     const asked = { repository, objects: [secret.hash], trees: [secretTree.hash] };
     const { responses } = await mallory.unary(Push.findMissing, asked);
-    expect(responses).toEqual([{ objects: [0], trees: [0] }]);
+    expect(responses).toEqual([{ objects: [0], trees: [0], obliterated: [] }]);
   });
 
   test("every call on a repository of others is not found, as on none at all", async () => {

@@ -235,7 +235,7 @@ test("closing lets a call under way finish", async () => {
           findMissing: unary(async () => {
             began.resolve();
             await gate.promise;
-            return { objects: [7], trees: [] };
+            return { objects: [7], trees: [], obliterated: [] };
           }),
         },
       },
@@ -248,7 +248,7 @@ test("closing lets a call under way finish", async () => {
   await began.promise;
   const closed = other.close(10_000);
   gate.resolve();
-  expect(await answer).toEqual({ objects: [7], trees: [] });
+  expect(await answer).toEqual({ objects: [7], trees: [], obliterated: [] });
   await closed;
   late.close();
 });

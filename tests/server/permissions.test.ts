@@ -55,6 +55,7 @@ const calls = {
     "StorageService/CollectGarbage",
     "StorageService/GetStoredObjects",
     "StorageService/MeasureUsage",
+    "StorageService/Obliterate",
     "StorageService/Rebalance",
     "StorageService/SetQuota",
     "StorageService/TakeSnapshot",

@@ -60,6 +60,7 @@ const particulars: Record<string, (repository: string) => object> = {
   "QueryService/GetEntry": () => ({ revision: "main", path: "a" }),
   "RepositoryService/CreateRepository": () => ({ name: newChangeName() }),
   "RepositoryService/SetVisibility": (repository) => ({ public: repository.startsWith("public") }),
+  "StorageService/Obliterate": () => ({ path: "no-such-path", dryRun: true }),
   "RuleService/SetRule": () => ({
     rule: { pattern: "no-such-*", role: "write", forwardOnly: true },
   }),

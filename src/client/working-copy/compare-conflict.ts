@@ -5,6 +5,7 @@ import { hasMarkers } from "#core/conflict-markers.ts";
 import { equalHashes } from "#core/hash.ts";
 import { markedFileBytesMax } from "#core/limits.ts";
 import { baseName, parentPath } from "#core/path.ts";
+import { mayBeOfSize } from "#core/placeholder.ts";
 import { statWords } from "#native/directory.ts";
 import type { Place } from "./place.ts";
 import { hashWorkingFile, readWorkingFile } from "./read.ts";
@@ -29,7 +30,7 @@ export function isMarkedConflict(
   let isSame = at !== undefined && equalStats(recorded, at, stat, 0);
   if (isSame) {
     stats.set(stat, at);
-  } else if (statSize(stat) === written.size) {
+  } else if (mayBeOfSize(statSize(stat), written)) {
     const hashed = hashWorkingFile(root, path);
     isSame = equalHashes(hashed.hash, written.hash);
     const clock = visit.clock();

@@ -1,6 +1,7 @@
 /** Compares one file or link with what the base has at its path. */
 import { equalHashes } from "#core/hash.ts";
 import { symlinkEscapes } from "#core/path.ts";
+import { mayBeOfSize } from "#core/placeholder.ts";
 import type { Entry, FileEntry, SymlinkEntry } from "#core/tree.ts";
 import { statWords } from "#native/directory.ts";
 import { isMarkedConflict, keepNewConflict } from "./compare-conflict.ts";
@@ -60,7 +61,7 @@ function isSameFile(
     stats.set(stat, at);
     return true;
   }
-  if (statSize(stat) !== before.size) return false;
+  if (!mayBeOfSize(statSize(stat), before)) return false;
   const cached = visit.modified.get(path);
   if (cached && equalStats(cached.stat, 0, stat, 0)) return equalHashes(cached.hash, before.hash);
   const hashed = hashWorkingFile(visit.workspace.root, path);

@@ -17,6 +17,7 @@ import { join } from "node:path";
 import { equalHashes, type Hash } from "#core/hash.ts";
 import { parentPath } from "#core/path.ts";
 import { equalEntries, type ConflictEntry, type FileEntry, type SymlinkEntry } from "#core/tree.ts";
+import { mayBeOfSize } from "#core/placeholder.ts";
 import { baseEntry } from "../state-directories.ts";
 import { decodeHashes, encodeHashes, type State } from "../state.ts";
 import type { Workspace } from "../workspace.ts";
@@ -158,6 +159,6 @@ function standsAs(root: string, { path, entry }: ConflictRecord["files"][number]
   if (entry.kind === "symlink") {
     return stat?.isSymbolicLink() === true && readLink(root, path) === entry.target;
   }
-  if (!stat?.isFile() || stat.size !== entry.size) return false;
+  if (!stat?.isFile() || !mayBeOfSize(stat.size, entry)) return false;
   return equalHashes(hashWorkingFile(root, path).hash, entry.hash);
 }

@@ -7,7 +7,7 @@ import { closeSync, openSync, readFileSync, renameSync, unlinkSync, writeSync } 
 import { Worker } from "node:worker_threads";
 import { PogoError, type ErrorCode } from "#core/errors.ts";
 import type { Hash } from "#core/hash.ts";
-import { decodeObject } from "#core/object.ts";
+import { decodeObject, decodeTombstone } from "#core/object.ts";
 import { statDescriptor, statWords } from "#native/directory.ts";
 import { writing } from "./writing.ts";
 import type { Stat } from "./stat.ts";
@@ -71,15 +71,16 @@ export function openContentsWriter(count: number): ContentsWriter {
 /** Writes one file whole, or not at all. */
 export function writeContent(content: Content): WrittenContent {
   const { target, path, hash, size, executable, bytes, mend } = content;
-  const raw = decodeObject(hash, bytes);
-  if (raw.length !== size) {
+  const placeholder = decodeTombstone(hash, bytes);
+  const raw = placeholder ?? decodeObject(hash, bytes);
+  if (!placeholder && raw.length !== size) {
     throw new PogoError("corrupt", `${JSON.stringify(path)} has another size than its tree says`);
   }
   const mode = executable ? executableMode : fileMode;
   const stat = writing(path, () => createFile(target, raw, mode));
   if (stat || mend === undefined) return stat;
   const found = readFileSync(target);
-  if (found.length >= size || found.compare(raw, 0, found.length) !== 0) return undefined;
+  if (found.length >= raw.length || found.compare(raw, 0, found.length) !== 0) return undefined;
   return writing(path, () => {
     createFile(mend, raw, mode);
     renameSync(mend, target);

@@ -14,6 +14,7 @@ import {
   symlinkEscapes,
   windowsNameProblem,
 } from "#core/path.ts";
+import { mayBeOfSize } from "#core/placeholder.ts";
 import { emptyTreeHash, equalEntries, verifyTree, type Entry } from "#core/tree.ts";
 import type { ConflictEntry, FileEntry, SymlinkEntry } from "#core/tree.ts";
 import { baseTree, type TreeSource } from "../state-directories.ts";
@@ -235,7 +236,7 @@ function isSame({ root }: Workspace, path: string, entry: FileEntry | SymlinkEnt
   if (entry.kind === "symlink") {
     return stat.isSymbolicLink() && readLink(root, path) === entry.target;
   }
-  if (!stat.isFile() || stat.size !== entry.size) return false;
+  if (!stat.isFile() || !mayBeOfSize(stat.size, entry)) return false;
   if (isExecutable(stat.mode) !== entry.executable) return false;
   return equalHashes(hashWorkingFile(root, path).hash, entry.hash);
 }

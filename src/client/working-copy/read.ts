@@ -6,6 +6,7 @@
 import { closeSync, constants, openSync, readlinkSync, readSync } from "node:fs";
 import { PogoError } from "#core/errors.ts";
 import { sha256, sha256Stream, type Hash } from "#core/hash.ts";
+import { readPlaceholder } from "#core/placeholder.ts";
 import { kindOfMode, statDescriptor, statWords } from "#native/directory.ts";
 import { equalStats, isExecutable, statSize, type Stat } from "./stat.ts";
 
@@ -32,7 +33,10 @@ export function readWorkingFile(root: string, path: string): ReadFile {
   });
 }
 
-/** Hashes a file of any size, holding one piece of it. */
+/**
+ * Hashes a file of any size, holding one piece of it. What stands for obliterated contents has
+ * their hash and size.
+ */
 export function hashWorkingFile(root: string, path: string): HashedFile {
   return readSteadily(root, path, (descriptor, stat) => {
     const size = statSize(stat);
@@ -40,6 +44,8 @@ export function hashWorkingFile(root: string, path: string): HashedFile {
     let hash: Hash;
     if (size <= pieceBytes) {
       if (!readExactly(descriptor, piece, 0)) return undefined;
+      const contents = readPlaceholder(piece);
+      if (contents) return { ...contents, stat, executable: isExecutable(stat[0]!) };
       hash = sha256(piece);
     } else {
       const hasher = sha256Stream();

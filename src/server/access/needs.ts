@@ -57,6 +57,7 @@ const calls: Record<string, Need> = {
   "StorageService/SetQuota": "root",
   "StorageService/TakeSnapshot": "root",
   "StorageService/GetStoredObjects": "root",
+  "StorageService/Obliterate": "root",
 
   "RepositoryService/CreateRepository": "account",
   "RepositoryService/GetRepository": "read",

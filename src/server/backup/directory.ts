@@ -116,8 +116,8 @@ export async function* neededObjects(path: string): AsyncGenerator<NamedObject> 
   for await (const { rows } of readRows(path, "objects")) {
     for (const row of rows) {
       const { hash, stored_size, doomed_at } = JSON.parse(row) as Record<string, unknown>;
-      // Nobody holds it: it was about to be deleted.
-      if (doomed_at !== null) continue;
+      // Nobody holds it: it was about to be deleted. Or it has no bytes: it was obliterated.
+      if (doomed_at !== null || Number(stored_size) === 0) continue;
       const bytes = Uint8Array.fromHex(String(hash).replace("\\x", ""));
       yield { hash: bytes, storedSize: Number(stored_size) };
     }

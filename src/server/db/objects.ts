@@ -3,6 +3,7 @@ import { PogoError } from "#core/errors.ts";
 import { hashKey, type Hash } from "#core/hash.ts";
 import { putMsMax } from "#core/limits.ts";
 import { hashArray, numberArray, type Queries } from "./connect.ts";
+import { refuseObliterated } from "./obliterated.ts";
 import { lockHoldings } from "./revive.ts";
 import { lockQuota, requireRoom } from "./usage.ts";
 
@@ -15,7 +16,7 @@ export type ObjectRow = {
 };
 
 /** An object that a repository holds, and is about to let go of unless somebody wants it. */
-export type HeldObject = ObjectRow & { isCondemned: boolean };
+export type HeldObject = ObjectRow & { isCondemned: boolean; isObliterated: boolean };
 
 /** Sizes of those objects that the repository holds, by hash key. */
 export async function findObjects(
@@ -25,7 +26,8 @@ export async function findObjects(
 ): Promise<Map<string, HeldObject>> {
   if (hashes.length === 0) return new Map();
   const rows = await sql<HeldObject[]>`
-    select o.hash, o.raw_size, o.stored_size, r.condemned_at is not null as is_condemned
+    select o.hash, o.raw_size, o.stored_size, r.condemned_at is not null as is_condemned,
+      exists (select 1 from obliterated_objects t where t.hash = o.hash) as is_obliterated
     from repository_objects r join objects o using (hash)
     where r.repository_id = ${repositoryId} and r.hash = any(${hashArray(hashes)}::bytea[])`;
   return new Map(rows.map((row) => [hashKey(row.hash), row]));
@@ -84,6 +86,7 @@ export async function beginPut(
   hashes: readonly Hash[],
 ): Promise<{ untilMs: number; damaged: Hash[] }> {
   const begunMs = Date.now();
+  await refuseObliterated(sql, hashes);
   // Ordered, so that it is one look into the index of the few that there are.
   const [doomed] = await sql`
     select 1 from objects where doomed_at is not null order by doomed_at limit 1`;
@@ -117,6 +120,10 @@ export async function addObjects(
   const sorted = [...objects].sort((a, b) => Buffer.compare(a.hash, b.hash));
   const hashes = hashArray(sorted.map((object) => object.hash));
   const storedSizes = numberArray(sorted.map((object) => object.storedSize));
+  await refuseObliterated(
+    tx,
+    sorted.map(({ hash }) => hash),
+  );
   await lockQuota(tx, repositoryId);
   await tx`
     insert into objects (hash, raw_size, stored_size)

@@ -76,6 +76,7 @@ export async function pageObjects(
   return await sql`
     select hash, raw_size, stored_size from objects
     where hash > ${after} and doomed_at is null
+      and not exists (select 1 from obliterated_objects t where t.hash = objects.hash)
     order by hash limit ${limit}`;
 }
 

@@ -3,6 +3,7 @@ import { PogoError } from "#core/errors.ts";
 import { auditKeptMsUnlessSaid, dayMs } from "#core/limits.ts";
 import { pruneAudit } from "../db/audit.ts";
 import { claimUpkeep } from "../db/upkeep.ts";
+import { sweepObliterated } from "../services/obliterate.ts";
 import { collect, collectOptions } from "./collect.ts";
 import type { Stored } from "./repair.ts";
 import { verifyObjects } from "./verify.ts";
@@ -13,7 +14,11 @@ const firstLookUnlessSaidMs = 5 * 60 * 1000;
 // In a month most objects were read, and what was damaged is known while there is a copy.
 const scrubbedShare = 1 / 30;
 
-type End = { what: "audit" | "collect" | "scrub"; elapsedMs: number; error?: unknown };
+type End = {
+  what: "audit" | "obliterate" | "collect" | "scrub";
+  elapsedMs: number;
+  error?: unknown;
+};
 
 /**
  * Looks from time to time whether a day has passed; lets go of old audit events, collects garbage
@@ -37,6 +42,8 @@ export function openUpkeep(
   }
 
   async function doDue(): Promise<void> {
+    // Every server by itself: each has a cache.
+    await tell("obliterate", () => sweepObliterated(parts.sql, parts.store));
     await doIfDue("audit", async () => {
       await pruneAudit(parts.sql, parts.auditKeptMs ?? auditKeptMsUnlessSaid);
     });
@@ -56,6 +63,11 @@ export function openUpkeep(
     } catch (error) {
       if (!signal.aborted) observe({ what, elapsedMs: elapsedMs(), error });
     }
+  }
+
+  /** Does something, and tells only of its failure. */
+  async function tell(what: End["what"], work: () => Promise<void>): Promise<void> {
+    await work().catch((error: unknown) => observe({ what, elapsedMs: 0, error }));
   }
 
   return {

@@ -17,6 +17,7 @@ import { zipArchive } from "../archive/zip.ts";
 import { requireRead, type Caller } from "../auth.ts";
 import { readVersionTime } from "../db/changes.ts";
 import type { Queries } from "../db/connect.ts";
+import { listObliterated } from "../db/obliterated.ts";
 import { findTrees } from "../db/trees.ts";
 import type { CallHandlers, Parts } from "./calls.ts";
 import { readChangeMessage } from "./change-message.ts";
@@ -71,7 +72,7 @@ export async function openArchive(
   const roots = await findRoots(read, change, paths);
   await refuseConflicts(sql, repositoryId, roots, change);
   const source: ArchiveSource = {
-    entries: () => walk(read, roots),
+    entries: () => walk(sql, read, roots),
     get: (hash) => store.get(hash),
     time: await readVersionTime(sql, repositoryId, versionId),
   };
@@ -133,8 +134,19 @@ async function refuseConflicts(
   });
 }
 
-async function* walk(read: TreeReader, roots: readonly Root[]): AsyncGenerator<ArchiveEntry> {
-  for (const { path, entry } of roots) yield* walkEntry(read, path, entry);
+/** Walks over all that is to be had: what was obliterated is not. */
+async function* walk(
+  sql: Queries,
+  read: TreeReader,
+  roots: readonly Root[],
+): AsyncGenerator<ArchiveEntry> {
+  const obliterated = new Set((await listObliterated(sql)).map(hashKey));
+  for (const { path, entry } of roots) {
+    for await (const found of walkEntry(read, path, entry)) {
+      const isGone = found.kind === "file" && obliterated.has(hashKey(found.hash));
+      if (!isGone) yield found;
+    }
+  }
 }
 
 async function* walkEntry(

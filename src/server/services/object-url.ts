@@ -24,7 +24,9 @@ export async function getSignedObject(
     throw new PogoError("denied", "the URL was not made here, or was made too long ago");
   }
   const held = await findObjects(sql, found.repositoryId, [hash]);
-  if (!held.has(hashKey(hash))) throw noSuchObject();
+  const row = held.get(hashKey(hash));
+  // Some cache may have what was obliterated still.
+  if (!row || row.isObliterated) throw noSuchObject();
   const encoded = await store.get(hash);
   const { codec, payload } = inspectObject(encoded);
   if (codec === "raw") return { encoding: undefined, payload };

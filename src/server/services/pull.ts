@@ -16,6 +16,7 @@ import { findObjects, type ObjectRow } from "../db/objects.ts";
 import { findTrees } from "../db/trees.ts";
 import type { ObjectStore } from "../store/store.ts";
 import type { CallHandlers, Parts } from "./calls.ts";
+import { readTombstone } from "./obliterate.ts";
 import { checkHash, checkHashes } from "./requests.ts";
 import { treeReader, type TreeReader } from "./tree-walk.ts";
 
@@ -65,6 +66,7 @@ export async function* getObjects(
     if (row) return row;
     throw new PogoError("not-found", `the repository does not hold object ${toHex(hash)}`);
   });
+  const source = rows.some((row) => row.isObliterated) ? withTombstones({ sql, store }) : store;
   const signer = request.acceptUrls ? objectUrls : undefined;
   const bytesMin = repository.public ? publicUrlBytesMin : urlBytesMin;
   // A list of chunks is no contents: the chunks are asked for next, and may be elsewhere.
@@ -72,7 +74,7 @@ export async function* getObjects(
     signer !== undefined && storedSize >= bytesMin && rawSize <= objectBytesMax;
   for (const run of runs(rows, isElsewhere, urlsPerMessage)) {
     if (!signer || !isElsewhere(run[0]!)) {
-      for await (const parts of toParts(readObjects(store, run))) yield { parts, urls: [] };
+      for await (const parts of toParts(readObjects(source, run))) yield { parts, urls: [] };
       continue;
     }
     const scope = { repositoryId: repository.repositoryId, repository: repository.name };
@@ -133,6 +135,11 @@ async function* newTrees(
       isHeld = pairs[++index]?.held !== undefined;
     }
   }
+}
+
+/** A store whose cache is not asked for what was obliterated. */
+function withTombstones({ sql, store }: Pick<Parts, "sql" | "store">): Pick<ObjectStore, "get"> {
+  return { get: async (hash) => (await readTombstone(sql, hash)) ?? (await store.get(hash)) };
 }
 
 /** Reads objects in order, some of them before their turn. */

@@ -10,6 +10,7 @@ import type {
 import { requireWrite, type Caller } from "../auth.ts";
 import type { Sql } from "../db/connect.ts";
 import { heldObjects } from "../db/objects.ts";
+import { findTombstones } from "../db/obliterated.ts";
 import type { RepositoryRow } from "../db/repositories.ts";
 import { promised } from "../db/revive.ts";
 import { findTrees } from "../db/trees.ts";
@@ -49,7 +50,12 @@ export async function findMissing(
   checkHashes(request.objects, request.trees);
   const objects = await promised(sql, repositoryId, request.objects, "objects", heldObjects);
   const trees = await promised(sql, repositoryId, request.trees, "trees", findTrees);
+  const tombstones = await findTombstones(sql, request.objects);
+  const obliterated = new Set(tombstones.map(({ hash }) => hashKey(hash)));
   return {
+    obliterated: [...request.objects.keys()].filter((index) => {
+      return obliterated.has(hashKey(request.objects[index]!));
+    }),
     room: await findRoom(sql, repository, request.bytes),
     objects: missingPositions(request.objects, objects),
     trees: missingPositions(request.trees, trees),

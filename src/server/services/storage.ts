@@ -5,6 +5,7 @@ import type {
   GetStoredObjectsRequest,
   GetStoredObjectsResponse,
   MeasureUsageResponse,
+  ObliterateRequest,
   RebalanceResponse,
   SetQuotaRequest,
   SetQuotaResponse,
@@ -25,6 +26,7 @@ import { verify } from "../gc/verify.ts";
 import type { ObjectStore } from "../store/store.ts";
 import type { VolumesStore } from "../store/volumes.ts";
 import type { CallHandlers, Parts } from "./calls.ts";
+import { obliterate } from "./obliterate.ts";
 import { readObjects } from "./pull.ts";
 import { checkHashes } from "./requests.ts";
 
@@ -52,6 +54,7 @@ export function storageService(
     ),
     verify: serverStream((request: VerifyRequest, caller) => verifyAll(parts, request, caller)),
     measureUsage: unary(() => measureUsage(parts)),
+    obliterate: unary((request: ObliterateRequest, caller) => obliterate(parts, request, caller)),
     setQuota: unary((request: SetQuotaRequest, caller) => setQuota(parts, request, caller)),
     takeSnapshot: serverStream((_request, caller) => takeSnapshot(parts, caller)),
     getStoredObjects: serverStream((request: GetStoredObjectsRequest) =>

@@ -22,6 +22,7 @@ const statuses: Record<ErrorCode, number> = {
   denied: 403,
   unavailable: 503,
   corrupt: 500,
+  obliterated: 410,
   internal: 500,
 };
 

@@ -12,9 +12,9 @@ import { BinaryReader, BinaryWriter } from "@bufbuild/protobuf/wire";
  *
  * Every call carries `authorization: Bearer TOKEN` in its metadata, unless it only reads a public
  * repository. A failed call's status carries two metadata keys: `pogo-code`, one of usage,
- * not-found, already-exists, conflict, denied, unavailable, corrupt, internal; and `pogo-hint-bin`,
- * the command to type next in UTF-8. No message is larger than 1 MiB. Times are milliseconds since
- * 1970 UTC. Hashes are SHA-256, 32 bytes.
+ * not-found, already-exists, conflict, denied, unavailable, corrupt, obliterated, internal; and
+ * `pogo-hint-bin`, the command to type next in UTF-8. No message is larger than 1 MiB. Times are
+ * milliseconds since 1970 UTC. Hashes are SHA-256, 32 bytes.
  */
 
 /** One version of one change, and what its repository says of the change now. */

@@ -71,6 +71,8 @@ export interface FindMissingResponse {
   trees: number[];
   /** Bytes of contents that the repository may hold more. Absent: any number. */
   room?: number | undefined;
+  /** Positions in `objects` of those that were obliterated: they are refused. */
+  obliterated: number[];
 }
 
 export interface PutObjectsRequest {
@@ -209,7 +211,7 @@ export const FindMissingRequest: MessageFns<FindMissingRequest> = {
 };
 
 function createBaseFindMissingResponse(): FindMissingResponse {
-  return { objects: [], trees: [], room: undefined };
+  return { objects: [], trees: [], room: undefined, obliterated: [] };
 }
 
 export const FindMissingResponse: MessageFns<FindMissingResponse> = {
@@ -230,6 +232,13 @@ export const FindMissingResponse: MessageFns<FindMissingResponse> = {
     }
     if (message.room !== undefined) {
       writer.uint32(24).uint64(message.room);
+    }
+    if (message.obliterated.length !== 0) {
+      writer.uint32(34).fork();
+      for (const v of message.obliterated) {
+        writer.uint32(v);
+      }
+      writer.join();
     }
     return writer;
   },
@@ -290,6 +299,24 @@ export const FindMissingResponse: MessageFns<FindMissingResponse> = {
 
             message.room = longToNumber(reader.uint64());
             continue;
+          }
+          case 4: {
+            if (tag === 32) {
+              message.obliterated.push(reader.uint32());
+
+              continue;
+            }
+
+            if (tag === 34) {
+              const end2 = reader.uint32() + reader.pos;
+              while (reader.pos < end2) {
+                message.obliterated.push(reader.uint32());
+              }
+
+              continue;
+            }
+
+            break;
           }
         }
         if ((tag & 7) === 4 || tag === 0) {

@@ -148,6 +148,39 @@ export interface GetStoredObjectsResponse {
   parts: BlobPart[];
 }
 
+export interface ObliterateRequest {
+  /** Repository and path: all contents that the path has had. */
+  repository: string;
+  path: string;
+  /** Instead of these, the contents by their hash. */
+  object: Uint8Array;
+  /** Everybody who asks for them is told. At most 500 bytes; may be empty for a dry run. */
+  reason: string;
+  /** Only says what would be obliterated. */
+  dryRun: boolean;
+}
+
+export interface ObliterateResponse {
+  contents: ObliteratedContents[];
+  /** Some of the versions that brought them; those that are built on these have them, too. */
+  versions: BringingVersion[];
+  /** How many there are. */
+  versionCount: number;
+}
+
+export interface ObliteratedContents {
+  hash: Uint8Array;
+  size: number;
+}
+
+export interface BringingVersion {
+  object: Uint8Array;
+  repository: string;
+  path: string;
+  change: string;
+  version: number;
+}
+
 function createBaseRebalanceRequest(): RebalanceRequest {
   return {};
 }
@@ -1292,6 +1325,311 @@ export const GetStoredObjectsResponse: MessageFns<GetStoredObjectsResponse> = {
   },
 };
 
+function createBaseObliterateRequest(): ObliterateRequest {
+  return { repository: "", path: "", object: new Uint8Array(0), reason: "", dryRun: false };
+}
+
+export const ObliterateRequest: MessageFns<ObliterateRequest> = {
+  encode(message: ObliterateRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.repository !== "") {
+      writer.uint32(10).string(message.repository);
+    }
+    if (message.path !== "") {
+      writer.uint32(18).string(message.path);
+    }
+    if (message.object.length !== 0) {
+      writer.uint32(26).bytes(message.object);
+    }
+    if (message.reason !== "") {
+      writer.uint32(34).string(message.reason);
+    }
+    if (message.dryRun !== false) {
+      writer.uint32(40).bool(message.dryRun);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ObliterateRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseObliterateRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.repository = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.path = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.object = reader.bytes();
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.reason = reader.string();
+            continue;
+          }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.dryRun = reader.bool();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseObliterateResponse(): ObliterateResponse {
+  return { contents: [], versions: [], versionCount: 0 };
+}
+
+export const ObliterateResponse: MessageFns<ObliterateResponse> = {
+  encode(message: ObliterateResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.contents) {
+      ObliteratedContents.encode(v!, writer.uint32(10).fork()).join();
+    }
+    for (const v of message.versions) {
+      BringingVersion.encode(v!, writer.uint32(18).fork()).join();
+    }
+    if (message.versionCount !== 0) {
+      writer.uint32(24).uint64(message.versionCount);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ObliterateResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseObliterateResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.contents.push(ObliteratedContents.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.versions.push(BringingVersion.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.versionCount = longToNumber(reader.uint64());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseObliteratedContents(): ObliteratedContents {
+  return { hash: new Uint8Array(0), size: 0 };
+}
+
+export const ObliteratedContents: MessageFns<ObliteratedContents> = {
+  encode(message: ObliteratedContents, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.hash.length !== 0) {
+      writer.uint32(10).bytes(message.hash);
+    }
+    if (message.size !== 0) {
+      writer.uint32(16).uint64(message.size);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ObliteratedContents {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseObliteratedContents();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.hash = reader.bytes();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.size = longToNumber(reader.uint64());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseBringingVersion(): BringingVersion {
+  return { object: new Uint8Array(0), repository: "", path: "", change: "", version: 0 };
+}
+
+export const BringingVersion: MessageFns<BringingVersion> = {
+  encode(message: BringingVersion, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.object.length !== 0) {
+      writer.uint32(10).bytes(message.object);
+    }
+    if (message.repository !== "") {
+      writer.uint32(18).string(message.repository);
+    }
+    if (message.path !== "") {
+      writer.uint32(26).string(message.path);
+    }
+    if (message.change !== "") {
+      writer.uint32(34).string(message.change);
+    }
+    if (message.version !== 0) {
+      writer.uint32(40).uint32(message.version);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): BringingVersion {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseBringingVersion();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.object = reader.bytes();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.repository = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.path = reader.string();
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.change = reader.string();
+            continue;
+          }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.version = reader.uint32();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
 /** Looks after the bytes of all repositories. For who administers the server. */
 export type StorageServiceService = typeof StorageServiceService;
 export const StorageServiceService = {
@@ -1400,6 +1738,22 @@ export const StorageServiceService = {
     responseDeserialize: (value: Buffer): GetStoredObjectsResponse =>
       GetStoredObjectsResponse.decode(value),
   },
+  /**
+   * Deletes contents for good, from all versions of all repositories, and refuses them from then
+   * on. Trees that name them stay as they are; who asks for them is told. Contents that were
+   * obliterated before stay so.
+   */
+  obliterate: {
+    path: "/pogo.v1.StorageService/Obliterate" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: ObliterateRequest): Buffer =>
+      Buffer.from(ObliterateRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): ObliterateRequest => ObliterateRequest.decode(value),
+    responseSerialize: (value: ObliterateResponse): Buffer =>
+      Buffer.from(ObliterateResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): ObliterateResponse => ObliterateResponse.decode(value),
+  },
 } as const;
 
 export interface StorageServiceServer extends UntypedServiceImplementation {
@@ -1432,6 +1786,12 @@ export interface StorageServiceServer extends UntypedServiceImplementation {
    * is gone, or does not read back as it was put, is a part of no bytes.
    */
   getStoredObjects: handleServerStreamingCall<GetStoredObjectsRequest, GetStoredObjectsResponse>;
+  /**
+   * Deletes contents for good, from all versions of all repositories, and refuses them from then
+   * on. Trees that name them stay as they are; who asks for them is told. Contents that were
+   * obliterated before stay so.
+   */
+  obliterate: handleUnaryCall<ObliterateRequest, ObliterateResponse>;
 }
 
 export interface StorageServiceClient extends Client {
@@ -1532,6 +1892,26 @@ export interface StorageServiceClient extends Client {
     metadata?: Metadata,
     options?: Partial<CallOptions>,
   ): ClientReadableStream<GetStoredObjectsResponse>;
+  /**
+   * Deletes contents for good, from all versions of all repositories, and refuses them from then
+   * on. Trees that name them stay as they are; who asks for them is told. Contents that were
+   * obliterated before stay so.
+   */
+  obliterate(
+    request: ObliterateRequest,
+    callback: (error: ServiceError | null, response: ObliterateResponse) => void,
+  ): ClientUnaryCall;
+  obliterate(
+    request: ObliterateRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: ObliterateResponse) => void,
+  ): ClientUnaryCall;
+  obliterate(
+    request: ObliterateRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: ObliterateResponse) => void,
+  ): ClientUnaryCall;
 }
 
 export const StorageServiceClient = makeGenericClientConstructor(

@@ -43,7 +43,10 @@ export function openMergeStore(
   async function loadText({ hash, size }: { hash: Hash; size: number }) {
     if (size > mergeTextBytesMax) return undefined;
     const encoded = await loadObject(hash);
-    if (inspectObject(encoded).codec !== "chunks") return decodeObject(hash, encoded);
+    const { codec } = inspectObject(encoded);
+    // Of what is obliterated one can only take one side or the other.
+    if (codec === "tombstone") return undefined;
+    if (codec !== "chunks") return decodeObject(hash, encoded);
     const pieces: Uint8Array[] = [];
     for (const chunk of decodeChunkList(encoded)) {
       pieces.push(decodeObject(chunk.hash, await loadObject(chunk.hash)));
