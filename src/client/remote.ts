@@ -7,7 +7,7 @@ import {
   treeBytesMax,
 } from "#core/limits.ts";
 import { isPogoError } from "#core/errors.ts";
-import type { Hash } from "#core/hash.ts";
+import { hashKey, type Hash } from "#core/hash.ts";
 import { compareNames } from "#core/tree.ts";
 import {
   ArchiveServiceService as Archives,
@@ -29,11 +29,7 @@ import {
   type RestoreOperationResponse,
   type UndoOperationResponse,
 } from "#gen/pogo/v1/operation.ts";
-import {
-  PullServiceService as Pull,
-  type GetObjectsResponse,
-  type ObjectUrl,
-} from "#gen/pogo/v1/pull.ts";
+import { PullServiceService as Pull, type ObjectUrl } from "#gen/pogo/v1/pull.ts";
 import {
   CommitOutcome,
   PushServiceService as Push,
@@ -107,28 +103,31 @@ export function openRemote(channel: Channel, repository: string, signal?: AbortS
     }
   }
 
-  /** Objects by what the server answers, which may say that some are elsewhere. */
+  /** Objects as the server answers, which may say that some are elsewhere, in the order asked. */
   async function* locateObjects(hashes: Hash[], acceptUrls: boolean): AsyncGenerator<Located> {
     const request = { repository, hashes, acceptUrls };
-    const messages = channel.serverStream(Pull.getObjects, request, settings);
-    let urls: ObjectUrl[] = [];
-    // The parts of an object stand together, so each run of them is whole.
-    async function* runOfParts(): AsyncGenerator<GetObjectsResponse> {
-      for (let next = await messages.next(); !next.done; next = await messages.next()) {
-        urls = next.value.urls;
-        if (urls.length > 0) return;
-        yield next.value;
+    const urls = new Map<string, ObjectUrl>();
+    const urlsMax = acceptUrls ? hashes.length : 0;
+    async function* messages() {
+      for await (const message of channel.serverStream(Pull.getObjects, request, settings)) {
+        for (const url of message.urls) urls.set(hashKey(url.hash), url);
+        if (urls.size > urlsMax) throw wrong("says where objects are, unasked");
+        yield message;
       }
     }
+    const sent = fromParts(messages(), encodedBytesMax, "corrupt");
     try {
-      do {
-        urls = [];
-        yield* fromParts(runOfParts(), encodedBytesMax, "corrupt");
-        if (urls.length > 0 && !acceptUrls) throw wrong("says where objects are, unasked");
-        yield* urls;
-      } while (urls.length > 0);
+      // URLs come first: all are known by then.
+      let next = await sent.next();
+      for (const hash of hashes) {
+        const url = urls.get(hashKey(hash));
+        if (!url && next.done) return;
+        yield url ?? next.value;
+        if (!url) next = await sent.next();
+      }
+      if (!next.done) yield next.value;
     } finally {
-      await messages.return(undefined);
+      await sent.return(undefined);
     }
   }
 

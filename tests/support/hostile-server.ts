@@ -140,7 +140,7 @@ export async function startHostileServer(): Promise<HostileServer> {
       yield* state.script.trees(hash);
     }),
     getObjects: serverStream(async function* ({ hashes }) {
-      yield* state.script.objects(hashes);
+      for await (const { parts } of state.script.objects(hashes)) yield { parts, urls: [] };
     }),
   };
   const bookmarks: BookmarkServiceServer = {

@@ -71,13 +71,15 @@ export async function openArchive(
   const read = treeReader(sql, repositoryId);
   const roots = await findRoots(read, change, paths);
   await refuseConflicts(sql, repositoryId, roots, change);
+  // Once: what goes in must be the same each time.
+  const obliterated = new Set((await listObliterated(sql)).map(hashKey));
   const source: ArchiveSource = {
-    entries: () => walk(sql, read, roots),
+    entries: () => walk(read, roots, obliterated),
     get: (hash) => store.get(hash),
     time: await readVersionTime(sql, repositoryId, versionId),
   };
-  const asked = JSON.stringify([change.name, change.version, format, [...paths].sort()]);
-  const tag = toHex(sha256(Buffer.from(asked)));
+  const what = [change.name, change.version, format, [...paths].sort(), obliterated.size];
+  const tag = toHex(sha256(Buffer.from(JSON.stringify(what))));
   return { change, isPublic, tag, bytes: () => gather(write(source), frameBytes) };
 }
 
@@ -134,13 +136,12 @@ async function refuseConflicts(
   });
 }
 
-/** Walks over all that is to be had: what was obliterated is not. */
+/** Walks over all but what was obliterated. */
 async function* walk(
-  sql: Queries,
   read: TreeReader,
   roots: readonly Root[],
+  obliterated: ReadonlySet<string>,
 ): AsyncGenerator<ArchiveEntry> {
-  const obliterated = new Set((await listObliterated(sql)).map(hashKey));
   for (const { path, entry } of roots) {
     for await (const found of walkEntry(read, path, entry)) {
       const isGone = found.kind === "file" && obliterated.has(hashKey(found.hash));

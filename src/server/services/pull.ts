@@ -12,7 +12,7 @@ import type {
 import { toParts, type Blob } from "#rpc/blobs.ts";
 import { readAhead } from "#core/read-ahead.ts";
 import { requireRead, type Caller } from "../auth.ts";
-import { findObjects, type ObjectRow } from "../db/objects.ts";
+import { findObjects, type HeldObject, type ObjectRow } from "../db/objects.ts";
 import { findTrees } from "../db/trees.ts";
 import type { ObjectStore } from "../store/store.ts";
 import type { CallHandlers, Parts } from "./calls.ts";
@@ -68,36 +68,28 @@ export async function* getObjects(
   });
   const source = rows.some((row) => row.isObliterated) ? withTombstones({ sql, store }) : store;
   const signer = request.acceptUrls ? objectUrls : undefined;
-  const bytesMin = repository.public ? publicUrlBytesMin : urlBytesMin;
-  // A list of chunks is no contents: the chunks are asked for next, and may be elsewhere.
-  const isElsewhere = ({ rawSize, storedSize }: ObjectRow) =>
-    signer !== undefined && storedSize >= bytesMin && rawSize <= objectBytesMax;
-  for (const run of runs(rows, isElsewhere, urlsPerMessage)) {
-    if (!signer || !isElsewhere(run[0]!)) {
-      for await (const parts of toParts(readObjects(source, run))) yield { parts, urls: [] };
-      continue;
-    }
-    const scope = { repositoryId: repository.repositoryId, repository: repository.name };
-    const urls = run.map(({ hash, rawSize }) => {
-      return { hash, rawSize, url: signer.sign({ ...scope, hash }) };
+  const { own, elsewhere } = placeObjects(rows, signer && repository);
+  for (let start = 0; signer && start < elsewhere.length; start += urlsPerMessage) {
+    const urls = elsewhere.slice(start, start + urlsPerMessage).map(({ hash, rawSize }) => {
+      const { repositoryId, name } = repository;
+      return { hash, rawSize, url: signer.sign({ repositoryId, repository: name, hash }) };
     });
     yield { parts: [], urls };
   }
+  for await (const parts of toParts(readObjects(source, own))) yield { parts, urls: [] };
 }
 
-/** Cuts a list where what is asked of its items changes; where it is so, also after so many. */
-function* runs<T>(items: readonly T[], isSo: (item: T) => boolean, soMany: number): Generator<T[]> {
-  let run: T[] = [];
-  for (const item of items) {
-    const [first] = run;
-    const isFull = first !== undefined && isSo(first) && run.length === soMany;
-    if (first !== undefined && (isFull || isSo(item) !== isSo(first))) {
-      yield run;
-      run = [];
-    }
-    run.push(item);
-  }
-  if (run.length > 0) yield run;
+/** Which objects the server sends, and which of a repository are to be had elsewhere. */
+function placeObjects(rows: readonly HeldObject[], repository: { public: boolean } | undefined) {
+  const bytesMin = repository?.public ? publicUrlBytesMin : urlBytesMin;
+  // A list of chunks is no contents: the chunks are asked for next, and may be elsewhere.
+  const isElsewhere = ({ rawSize, storedSize, isObliterated }: HeldObject) =>
+    repository && !isObliterated && storedSize >= bytesMin && rawSize <= objectBytesMax;
+  const elsewhere = rows.filter(isElsewhere);
+  return {
+    own: elsewhere.length === 0 ? rows : rows.filter((row) => !isElsewhere(row)),
+    elsewhere,
+  };
 }
 
 async function* newTrees(

@@ -38,7 +38,10 @@ export interface GetObjectsRequest {
   acceptUrls: boolean;
 }
 
-/** Either parts or URLs; no object is in both. */
+/**
+ * Either parts or URLs, which come first. An object is in one of the two, and the order is that of
+ * each.
+ */
 export interface GetObjectsResponse {
   parts: BlobPart[];
   urls: ObjectUrl[];
