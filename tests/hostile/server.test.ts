@@ -4,6 +4,7 @@ import { existsSync, mkdirSync, readdirSync, writeFileSync, rmSync } from "node:
 import { join } from "node:path";
 import { deflateRawSync } from "node:zlib";
 
+import type { ObjectUrl } from "#gen/pogo/v1/pull.ts";
 import { PogoError } from "#core/errors.ts";
 import { sha256 } from "#core/hash.ts";
 import { objectBytesMax } from "#core/limits.ts";
@@ -148,6 +149,14 @@ describe("clone", () => {
     expect(await misjudged(corrupt, scripts)).toEqual([]);
   }, 60_000);
 
+  const elsewhereMessage = (lie: Partial<ObjectUrl>) => {
+    const url = { hash: one.hash, url: "http://127.0.0.1:1/", rawSize: 3, ...lie };
+    return { parts: [], urls: [url] };
+  };
+  const elsewhere = (lie: Partial<ObjectUrl>): Partial<Script> => ({
+    objects: () => [elsewhereMessage(lie)],
+  });
+
   test("objects that are not what their hash says, or not asked for, are refused", async () => {
     const other = plainObject("abc");
     const lie = (bytes: Uint8Array): Partial<Script> => ({
@@ -176,6 +185,12 @@ describe("clone", () => {
         objects: () => [{ parts: [partOf(one, { data: one.bytes.subarray(0, 5) })] }],
       },
       "an object of a tebibyte": { objects: () => [{ parts: [partOf(one, { total: 2 ** 40 })] }] },
+      "an object elsewhere, where it is not": elsewhere({}),
+      "an object of gibibytes elsewhere": elsewhere({ rawSize: 2 ** 32 - 1 }),
+      "an object on the client's disk": elsewhere({ url: "file:///etc/hostname" }),
+      "objects elsewhere without end": {
+        objects: () => endless((index) => elsewhereMessage({ hash: strayPart(index).hash })),
+      },
       "an untrue size": snapshotScript(forgeTree(fileEntry("one.txt", 4, one.hash))),
       "a size of a pebibyte": snapshotScript(forgeTree(fileEntry("one.txt", 2 ** 50, one.hash))),
       "a corrupt object of its own": {

@@ -3,7 +3,7 @@ import { hashKey, sha256, type Hash } from "#core/hash.ts";
 import { PogoError } from "#core/errors.ts";
 import { BookmarkServiceService, type BookmarkServiceServer } from "#gen/pogo/v1/bookmark.ts";
 import type { BlobPart, Change } from "#gen/pogo/v1/common.ts";
-import { PullServiceService, type PullServiceServer } from "#gen/pogo/v1/pull.ts";
+import { PullServiceService, type ObjectUrl, type PullServiceServer } from "#gen/pogo/v1/pull.ts";
 import { QueryServiceService, type QueryServiceServer } from "#gen/pogo/v1/query.ts";
 import {
   RepositoryServiceService,
@@ -27,7 +27,7 @@ export type Script = {
   /** The entry of a file, as a tree. */
   entry(): Uint8Array;
   trees(root: Hash): Stream<{ parts: BlobPart[] }>;
-  objects(hashes: Hash[]): Stream<{ parts: BlobPart[] }>;
+  objects(hashes: Hash[]): Stream<{ parts: BlobPart[]; urls?: ObjectUrl[] }>;
 };
 
 export type HostileServer = AsyncDisposable & { url: string; script: Script };
@@ -140,7 +140,7 @@ export async function startHostileServer(): Promise<HostileServer> {
       yield* state.script.trees(hash);
     }),
     getObjects: serverStream(async function* ({ hashes }) {
-      for await (const { parts } of state.script.objects(hashes)) yield { parts, urls: [] };
+      for await (const message of state.script.objects(hashes)) yield { urls: [], ...message };
     }),
   };
   const bookmarks: BookmarkServiceServer = {
