@@ -231,9 +231,9 @@ export const callersRememberedMax = 100_000;
 
 /**
  * Calls of one token, and of one address, which a whole office may share. Calls are counted, not
- * bytes: a command makes some ten, a clone one for every 16,384 files, a push one for every 8 MiB,
- * so that only a program that runs wild feels it, or one with a gigabyte a second to send. A server
- * answers some thousands a second, and one token gets a part of that.
+ * bytes: a command makes some ten, a clone one for every 16,384 files and for every large one, a
+ * push one for every 8 MiB, so that only a program that runs wild feels it, or one with gigabytes
+ * a second to send. A server answers some thousands a second, and one token gets a part of that.
  */
 export const callsPerToken = { burst: 5000, perSecond: 500 };
 export const callsPerAddress = { burst: 20_000, perSecond: 2000 };
