@@ -36,6 +36,10 @@ test("every day a server collects and scrubs, and of several one does; failures 
   ]);
   expect((await sql`select 1 from objects where doomed_at is not null`).length).toBe(1);
 
+  // Obliterating it was interrupted, or another server has put it since.
+  const obliterated = objectOf("stray");
+  await sql`insert into obliterated_objects (hash, raw_size, reason, user_name)
+    values (${obliterated.hash}, 5, 'leaked', 'root')`;
   await sql`update upkeep set done_at = done_at - interval '25 hours'`;
   const broken: ObjectStore = {
     ...store,
@@ -48,6 +52,8 @@ test("every day a server collects and scrubs, and of several one does; failures 
     ["collect", "the store is gone"],
     ["scrub", "ok"],
   ]);
+
+  expect(await store.has(obliterated.hash)).toBe(false);
 
   // Another server has done it.
   expect(await claimUpkeep(sql, "collect", 24 * 60 * 60 * 1000)).toBe(false);
