@@ -7,6 +7,7 @@ import { hashKey, sha256, type Hash } from "#core/hash.ts";
 import { markedSidesMax, markedTextBytesMax, nameBytesMax, objectBytesMax } from "#core/limits.ts";
 import { encodeObject } from "#core/object.ts";
 import { baseName, foldName, joinPath, parentPath, symlinkEscapes } from "#core/path.ts";
+import { readPlaceholder } from "#core/placeholder.ts";
 import type { ConflictEntry, Entry, FileEntry, SymlinkEntry } from "#core/tree.ts";
 import { readWholeContents } from "./contents.ts";
 import type { Remote } from "./remote.ts";
@@ -145,6 +146,8 @@ async function markTexts(
   const wanted = [...sides, ...bases.filter(isFile)];
   if (wanted.some(({ size }) => size > markedTextBytesMax)) return undefined;
   const contents = await readWholeContents(remote, wanted, markedTextBytesMax);
+  // A text that stands for what is gone is no text to merge.
+  if (sides.some(({ hash }) => readPlaceholder(contents(hash)!))) return undefined;
   const textOf = (term: ConflictTerm | undefined) => {
     return isFile(term) ? contents(term.hash)! : new Uint8Array(0);
   };

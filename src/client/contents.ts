@@ -12,6 +12,15 @@ export async function* readContents(remote: Remote, hash: Hash): AsyncGenerator<
   for await (const { bytes } of remote.getObjects([hash])) yield* expand(remote, hash, bytes);
 }
 
+/** As `readContents`, but for what is obliterated the text that stands for it. */
+export async function* readStanding(remote: Remote, hash: Hash): AsyncGenerator<Uint8Array> {
+  for await (const { bytes } of remote.getObjects([hash])) {
+    const placeholder = decodeTombstone(hash, bytes);
+    if (placeholder) yield placeholder;
+    else yield* expand(remote, hash, bytes);
+  }
+}
+
 async function gather(pieces: AsyncIterable<Uint8Array>): Promise<Uint8Array> {
   return Buffer.concat(await Array.fromAsync(pieces));
 }

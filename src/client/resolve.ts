@@ -17,7 +17,7 @@ import { decodeObject } from "#core/object.ts";
 import { baseName, foldName, parentPath, symlinkEscapes } from "#core/path.ts";
 import type { FileEntry, SymlinkEntry } from "#core/tree.ts";
 import { renderDirectory } from "./conflict-files.ts";
-import { readContents } from "./contents.ts";
+import { readStanding } from "./contents.ts";
 import type { Remote } from "./remote.ts";
 import { treeLoader } from "./render-conflicts.ts";
 import {
@@ -152,7 +152,7 @@ async function writeLeaf(
   }
   const descriptor = writing(path, () => openSync(target, "w", entry.executable ? 0o777 : 0o666));
   try {
-    for await (const piece of readContents(remote, entry.hash)) {
+    for await (const piece of readStanding(remote, entry.hash)) {
       writing(path, () => {
         for (let offset = 0; offset < piece.length;) offset += writeSync(descriptor, piece, offset);
       });

@@ -16,7 +16,7 @@ import { PogoError } from "#core/errors.ts";
 import { nameBytesMax } from "#core/limits.ts";
 import { baseName } from "#core/path.ts";
 import { shortenName } from "./conflict-files.ts";
-import { readContents } from "./contents.ts";
+import { readStanding } from "./contents.ts";
 import type { Remote } from "./remote.ts";
 import { findConflict } from "./resolve.ts";
 import type { ConflictRecord } from "./working-copy/conflict-records.ts";
@@ -101,7 +101,7 @@ async function writeText(
   term: ConflictTerm | undefined,
 ): Promise<void> {
   const pieces =
-    term?.kind === "file" ? await Array.fromAsync(readContents(remote, term.hash)) : [];
+    term?.kind === "file" ? await Array.fromAsync(readStanding(remote, term.hash)) : [];
   // Who edits one of them edits nothing.
   writing(file, () => writeFileSync(file, Buffer.concat(pieces), { mode: 0o444 }));
 }

@@ -133,6 +133,7 @@ test("what both sides changed of obliterated contents is a conflict, and can be 
   await writeFile(other.at("key"), "key: 3\n");
   await writeFile(other.at("beside"), "it\n");
   await other.ok("commit", "-m", "theirs");
+  const theirs = String(((await other.json("show", "@-")) as { name: string }).name);
   const base = toHex(sha256(Buffer.from("key: 1\n")));
   await work.ok("admin", "obliterate", base, "--reason", "leaked", "--yes");
   await other.ok("new", "@-", "ours");
@@ -141,6 +142,17 @@ test("what both sides changed of obliterated contents is a conflict, and can be 
   await other.ok("push", "-m", "both");
   expect(await other.ok("cat", "@", "key")).toBe("key: 4\n");
   expect(await other.ok("cat", "@", "beside")).toBe("it\n");
+  // With a side that is gone, the sides stand next to the file, and either can be taken.
+  const side = toHex(sha256(Buffer.from("key: 2\n")));
+  await work.ok("admin", "obliterate", side, "--reason", "leaked", "--yes");
+  const third = await work.clone("merged-third");
+  await third.ok("new", theirs, "ours");
+  expect(await third.ok("status")).toContain("key");
+  await third.ok("resolve", "key", "--side", "2");
+  expect(third.text("key")).toMatch(/^pogo: obliterated/);
+  await third.ok("push", "-m", "takes what is gone");
+  expect((await third.run("cat", "@", "key")).exitCode).toBe(9);
+  expect(await third.ok("status")).toContain("no file changed");
 });
 
 test("what was obliterated cannot be pushed again, and what stands for it can be moved", async () => {
