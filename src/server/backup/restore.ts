@@ -94,6 +94,8 @@ async function copyObjects(
   const { backup, stored, keys } = parts;
   const done = { objects: 0, bytes: 0, damaged: [] as Hash[] };
   const known = new Set(lost.map(hashKey));
+  // One group is made durable while the next is read.
+  let storing = Promise.resolve();
   for await (const page of pages(neededObjects(path))) {
     signal?.throwIfAborted();
     const group: StoredObject[] = [];
@@ -103,12 +105,16 @@ async function copyObjects(
       if (encoded) group.push({ hash, encoded });
       else done.damaged.push(hash);
     });
-    await stored.putAll(group);
+    await storing;
+    storing = stored.putAll(group);
+    // Whoever waits for it next is told of the failure.
+    storing.catch(() => {});
     const bytes = group.reduce((sum, { encoded }) => sum + encoded.length, 0);
     done.objects += group.length;
     done.bytes += bytes;
     progress?.add({ files: group.length, bytes });
   }
+  await storing;
   return done;
 }
 
