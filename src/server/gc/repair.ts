@@ -23,7 +23,10 @@ export function placesOf({ store, places }: Stored): readonly ObjectStore[] {
   return places ?? [store];
 }
 
-/** What is wrong with an encoded object, as a sentence without its subject. */
+/**
+ * What is wrong with an encoded object, as a sentence without its subject. Fails where a chunk is
+ * that does not answer.
+ */
 export async function problemOf(
   store: ObjectStore,
   { hash, rawSize }: Row,
@@ -38,6 +41,7 @@ export async function problemOf(
     else if (!(await isWholeFile(store, hash, encoded))) return "has chunks of another file";
     return undefined;
   } catch (error) {
+    if (isPogoError(error, "unavailable")) throw error;
     return sentence(hash, error);
   }
 }
@@ -57,22 +61,36 @@ export async function repairObject(
   const { sql, store } = parts;
   const { hash } = row;
   const places = placesOf(parts);
-  const read = async (source: ObjectStore) => {
-    const encoded = await source.get(hash).catch(unlessExpected);
-    const isRight = encoded && (await problemOf(store, row, encoded, true)) === undefined;
-    return isRight ? encoded : undefined;
-  };
   let encoded: Uint8Array | undefined;
-  for (const source of [...places, store, ...sources]) encoded ??= await read(source);
+  for (const source of [...places, store, ...sources]) {
+    encoded ??= (await look(parts, row, source)).right;
+  }
   encoded ??= await listAgain(parts, row);
   if (!encoded) return false;
-  for (const place of places) if (!(await read(place))) await place.delete(hash);
-  // It may be in the cache as it is not to be.
-  if (!(await read(store))) await store.delete(hash);
+  // At last the store: it may be in the cache as it is not to be.
+  for (const place of [...places, store]) {
+    if ((await look(parts, row, place)).isWrong) await place.delete(hash);
+  }
   await store.putAll([{ hash, encoded }]);
-  if (!(await read(store))) return false;
+  if (!(await look(parts, row, store)).right) return false;
   await clearDamaged(sql, hash);
   return true;
+}
+
+/** Reads an object somewhere: nothing is known of what does not answer. */
+async function look(
+  { store }: Stored,
+  row: Row,
+  source: ObjectStore,
+): Promise<{ right?: Uint8Array; isWrong?: boolean }> {
+  try {
+    const encoded = await source.get(row.hash);
+    const problem = await problemOf(store, row, encoded, true);
+    return problem === undefined ? { right: encoded } : { isWrong: true };
+  } catch (error) {
+    if (!isPogoError(error)) throw error;
+    return { isWrong: error.code === "corrupt" };
+  }
 }
 
 /** The list of a large file's chunks, of what the database knows of them. */
@@ -83,10 +101,6 @@ async function listAgain({ sql, store }: Stored, row: Row): Promise<Uint8Array |
   if (end < 0) return undefined;
   const encoded = encodeChunkList(chunks.slice(0, end + 1));
   return (await problemOf(store, row, encoded, true)) === undefined ? encoded : undefined;
-}
-
-function unlessExpected(error: unknown): undefined {
-  if (!isPogoError(error)) throw error;
 }
 
 async function isWholeFile(store: ObjectStore, hash: Hash, encoded: Uint8Array): Promise<boolean> {
