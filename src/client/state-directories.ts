@@ -15,6 +15,7 @@ import { PogoError } from "#core/errors.ts";
 import { equalHashes, hashKey, type Hash } from "#core/hash.ts";
 import { baseName, joinPath, parentPath } from "#core/path.ts";
 import { emptyTreeHash, equalEntries, verifyTree, type Entry } from "#core/tree.ts";
+import type { FileEntry } from "#core/tree.ts";
 import { statWords } from "#native/directory.ts";
 import { damaged, type CurrentChange, type State } from "./state.ts";
 import { bytesToStat, statToBytes, type Stat } from "./working-copy/stat.ts";
@@ -71,6 +72,16 @@ export function baseEntry(state: State, path: string): Entry | undefined {
   const above = directoryRow(state, parentPath(path));
   const name = baseName(path);
   return above && rowEntries(state, above).find((entry) => entry.name === name);
+}
+
+/** All files of the base. */
+export function* baseFiles(state: State): Generator<{ path: string; entry: FileEntry }> {
+  for (const { path } of directoryOutline(state)) {
+    const row = directoryRow(state, path);
+    for (const entry of row ? rowEntries(state, row) : []) {
+      if (entry.kind === "file") yield { path: joinPath(path, entry.name), entry };
+    }
+  }
 }
 
 /** Finds the stat that a file of the base has while it is unchanged, where that is known. */

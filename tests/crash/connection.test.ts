@@ -1,12 +1,12 @@
 /** The connection breaks in the middle of a push or a clone; see server.test.ts for the seed. */
 import { expect, test } from "bun:test";
 import { writeFileSync } from "node:fs";
-import { createServer, connect, type AddressInfo, type Socket } from "node:net";
 import { join } from "node:path";
 
 import { openRemote } from "#client/remote.ts";
 import { openChannel } from "#rpc/channel.ts";
 import { startServer } from "#server/server.ts";
+import { openCable } from "../support/cable.ts";
 import { changeFiles, missingOf, treeOf, verifyVersions } from "../support/crash-world.ts";
 import { openPogo } from "../support/pogo.ts";
 import { temporaryDirectory } from "../support/postgres.ts";
@@ -108,52 +108,3 @@ test("a large file that was cut off goes on where it was", async () => {
   await pogo.ok(["clone", `${server.url}/large`, "copy"], { cwd: path });
   expect(treeOf(join(path, "copy"))).toBe(treeOf(cwd));
 }, 120_000);
-
-/** A way to the server that can be cut. */
-async function openCable(port: number) {
-  const open = new Set<Socket>();
-  let carried = 0;
-  let cutAt = Infinity;
-  const carry = (from: Socket, to: Socket) => {
-    open.add(from);
-    from.on("close", () => {
-      open.delete(from);
-      to.destroy();
-    });
-    from.on("error", () => to.destroy());
-    from.on("data", (data: Buffer) => {
-      const left = Math.max(0, Math.floor(cutAt - carried));
-      carried += data.length;
-      if (data.length <= left) {
-        if (!to.write(data)) from.pause();
-        return;
-      }
-      to.write(data.subarray(0, left), () => to.destroy());
-      from.destroy();
-    });
-    to.on("drain", () => from.resume());
-  };
-  const server = createServer((near) => {
-    if (carried >= cutAt) return void near.destroy();
-    const far = connect(port, "127.0.0.1");
-    carry(near, far);
-    carry(far, near);
-  });
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  return {
-    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
-    /** Bytes that went either way. */
-    carried: () => carried,
-    /** Breaks everything after so many more bytes, new connections too. */
-    cutAfter(bytes: number) {
-      cutAt = carried + bytes;
-    },
-    mend() {
-      cutAt = Infinity;
-    },
-    [Symbol.dispose]() {
-      server.close();
-      for (const socket of open) socket.destroy();
-    },
-  };
-}

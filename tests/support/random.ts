@@ -14,3 +14,16 @@ export function seededRandom(seed = Number(Bun.env["POGO_TEST_SEED"] ?? Date.now
     },
   };
 }
+
+/** Bytes that do not compress, the same for the same seed. */
+export function randomBytes(seed: number, size: number): Uint8Array {
+  const words = new Uint32Array(Math.ceil(size / 4));
+  let state = (seed * 0x9e3779b1) | 1;
+  for (let index = 0; index < words.length; index++) {
+    state ^= state << 13;
+    state ^= state >>> 17;
+    state ^= state << 5;
+    words[index] = state;
+  }
+  return new Uint8Array(words.buffer, 0, size);
+}

@@ -5,7 +5,8 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { changeName } from "#core/name.ts";
 import { hashKey, sha256, sha256Stream, toHex, type Hash } from "#core/hash.ts";
-import { objectBytesMax } from "#core/limits.ts";
+import { chunkLength } from "#core/chunk.ts";
+import { chunkBytesMax, objectBytesMax } from "#core/limits.ts";
 import { encodeChunkList, encodeObject } from "#core/object.ts";
 import { emptyTreeHash, encodeTree, treeHash, type Entry } from "#core/tree.ts";
 import type { TreeSource } from "#client/state-directories.ts";
@@ -125,8 +126,10 @@ function addFile(name: string, file: Files[string], { objects }: Stores): Entry 
 
 function addChunks(contents: Uint8Array, objects: Map<string, Uint8Array>): Uint8Array {
   const chunks = [];
-  for (let offset = 0; offset < contents.length; offset += 1_000_000) {
-    const chunk = contents.slice(offset, offset + 1_000_000);
+  for (let offset = 0; offset < contents.length;) {
+    const rest = contents.subarray(offset, offset + chunkBytesMax);
+    const chunk = rest.slice(0, chunkLength(rest));
+    offset += chunk.length;
     const hash = sha256(chunk);
     objects.set(hashKey(hash), encodeObject(chunk));
     chunks.push({ hash, size: chunk.length });

@@ -19,6 +19,7 @@ import { finishDiscard } from "./discard.ts";
 import {
   beginOperation,
   clearIncoming,
+  clearPartial,
   endOperation,
   interruptedOperation,
   operationTrees,
@@ -94,7 +95,7 @@ export async function checkout(
   try {
     await stageSteps(local, plan.steps, observer);
   } catch (error) {
-    undoOperation(workspace);
+    undoOperation(workspace, error);
     throw error;
   }
   setPhase(workspace, "applying");
@@ -202,6 +203,7 @@ function finish(
     promoteConflicts(state);
   });
   clearIncoming(workspace);
+  clearPartial(workspace, []);
   const removed = steps.filter(isRemoval).length;
   return { written: steps.length - removed, removed, kept };
 }

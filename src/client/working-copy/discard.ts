@@ -17,6 +17,7 @@ import { applyStep, newApplied, removeEmptied, statOf } from "./apply.ts";
 import {
   beginOperation,
   clearIncoming,
+  clearPartial,
   endOperation,
   interruptedOperation,
   setPhase,
@@ -91,7 +92,7 @@ export async function putBack(
     const fetch = withConflictObjects(state, parts.fetch);
     await stageSteps({ workspace, fetch }, steps, observer);
   } catch (error) {
-    undoOperation(workspace);
+    undoOperation(workspace, error);
     throw error;
   }
   const files = differences.map(describe);
@@ -130,6 +131,7 @@ export function finishDiscard(
   for (const step of steps) if (step.after) applyStep(workspace, step, applied, { displace });
   state.transaction(() => endOperation(state));
   clearIncoming(workspace);
+  clearPartial(workspace, []);
   forgetOld(workspace);
   return { kept: applied.kept };
 }

@@ -9,11 +9,15 @@
  *              place as they come. What is interrupted here is finished with the server's help.
  *
  * A step says what stood at its path and what shall stand there. Its contents wait in
- * `.pogo/incoming` under its position; while they do, the step is not done.
+ * `.pogo/incoming` under its position; while they do, the step is not done. Until they are whole,
+ * those of a large file are in `.pogo/partial` under their hash, and outlive an operation that is
+ * undone: whoever wants them next goes on with them.
  */
-import { mkdirSync, rmSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, renameSync, rmSync } from "node:fs";
 import { join } from "node:path";
-import { hashKey, type Hash } from "#core/hash.ts";
+import { isPogoError } from "#core/errors.ts";
+import { hashKey, toHex, type Hash } from "#core/hash.ts";
+import { objectBytesMax } from "#core/limits.ts";
 import { decodeTree, encodeTree, type Entry, type FileEntry } from "#core/tree.ts";
 import type { SymlinkEntry } from "#core/tree.ts";
 import type { TreeSource } from "../state-directories.ts";
@@ -64,6 +68,7 @@ export function beginOperation(
 ): void {
   const { state } = workspace;
   clearIncoming(workspace);
+  clearPartial(workspace, steps);
   mkdirSync(incoming(workspace), { recursive: true });
   state.transaction(() => recordOperation(state, operation, steps, trees));
 }
@@ -129,8 +134,13 @@ export function endOperation(state: State): void {
   state.database.run("delete from operation_steps");
 }
 
-/** Undoes an operation that has not touched the working copy yet. */
-export function undoOperation(workspace: Workspace): void {
+/**
+ * Undoes an operation that has not touched the working copy yet. Large files that were fetched are
+ * kept for the next one, unless the disk is full.
+ */
+export function undoOperation(workspace: Workspace, failure?: unknown): void {
+  if (isDiskFull(failure)) clearPartial(workspace, []);
+  else keepLarge(workspace);
   workspace.state.transaction(() => endOperation(workspace.state));
   clearIncoming(workspace);
 }
@@ -140,9 +150,43 @@ export function clearIncoming(workspace: Workspace): void {
   rmSync(incoming(workspace), { recursive: true, force: true });
 }
 
+/** Removes unfinished files that no step wants. */
+export function clearPartial(workspace: Workspace, steps: readonly Step[]): void {
+  const directory = join(workspace.control, "partial");
+  if (!existsSync(directory)) return;
+  const wanted = new Set(
+    steps.flatMap(({ after }) => (after?.kind === "file" ? [toHex(after.hash)] : [])),
+  );
+  const names = readdirSync(directory);
+  for (const name of names) if (!wanted.has(name)) rmSync(join(directory, name), { force: true });
+  if (wanted.size === 0) rmSync(directory, { recursive: true, force: true });
+}
+
+/** Where a large file is put together. */
+export function partialPath({ control }: Workspace, hash: Hash): string {
+  return join(control, "partial", toHex(hash));
+}
+
 /** Where the contents of a step wait. */
 export function stagedPath(workspace: Workspace, { position }: { position: number }): string {
   return join(incoming(workspace), String(position));
+}
+
+function keepLarge(workspace: Workspace): void {
+  for (const step of readSteps(workspace)) {
+    const { after } = step;
+    if (after?.kind !== "file" || after.size <= objectBytesMax) continue;
+    try {
+      renameSync(stagedPath(workspace, step), partialPath(workspace, after.hash));
+    } catch {
+      // It is not there, or will be fetched again.
+    }
+  }
+}
+
+function isDiskFull(failure: unknown): boolean {
+  const cause = isPogoError(failure) ? (failure.cause as NodeJS.ErrnoException) : undefined;
+  return cause?.code === "ENOSPC" || cause?.code === "EDQUOT";
 }
 
 function incoming(workspace: Workspace): string {

@@ -1,17 +1,20 @@
 /**
  * Fetches and writes the contents that steps need, either into `.pogo/incoming` or, in a first
  * checkout, right where they belong. Whatever the source sends is decoded and its hash checked; a
- * file of chunks is written chunk by chunk under another name until it is whole.
+ * file of chunks is put together under another name until it is whole.
  */
-import { closeSync, openSync, renameSync, symlinkSync, writeSync } from "node:fs";
+import { mkdirSync, renameSync, symlinkSync } from "node:fs";
+import { dirname } from "node:path";
 import { PogoError } from "#core/errors.ts";
-import { equalHashes, hashKey, sha256Stream, toHex, type Hash } from "#core/hash.ts";
-import { decodeChunkList, decodeObject, inspectObject, type Chunk } from "#core/object.ts";
+import { equalHashes, hashKey, toHex, type Hash } from "#core/hash.ts";
+import { decodeChunkList, inspectObject, type Chunk } from "#core/object.ts";
 import type { FileEntry } from "#core/tree.ts";
 import { openGarbage } from "../garbage.ts";
 import type { Workspace } from "../workspace.ts";
+import { assembleFile } from "./assemble.ts";
 import { openContentsWriter, type Content, type ContentsWriter } from "./contents-writer.ts";
-import { stagedPath, type Step } from "./journal.ts";
+import { partialPath, stagedPath, type Step } from "./journal.ts";
+import { openSources } from "./sources.ts";
 import type { Stat } from "./stat.ts";
 import { writing } from "./writing.ts";
 
@@ -85,9 +88,18 @@ export async function placeSteps(
   }
   if (wanted.length === 0) return;
   const large = await placeFiles(parts, files, wanted, destination, observer);
+  const sources = openSources(parts.workspace, steps);
   for (const { steps: same, chunks } of large) {
     for (const step of same) {
-      await stageChunks(parts, step, chunks, observer);
+      const { path, after } = step;
+      const { hash, size, executable } = after as FileEntry;
+      const partial = partialPath(parts.workspace, hash);
+      writing(path, () => mkdirSync(dirname(partial), { recursive: true }));
+      const assembly = { partial, path, hash, size, executable, chunks };
+      await assembleFile(parts.fetch, assembly, sources.of(step, chunks), observer);
+      // While it had another name it was not whole, and the step could not be done.
+      writing(path, () => renameSync(partial, stagedPath(parts.workspace, step)));
+      sources.add(step, chunks);
       destination.staged(step);
       observer.add({ files: 1 });
     }
@@ -198,45 +210,6 @@ function placeLink(step: Step, target: string, destination: Destination): void {
   destination.placed(step, isWritten, undefined);
 }
 
-async function stageChunks(
-  { workspace, fetch }: CheckoutParts,
-  step: Step,
-  chunks: readonly Chunk[],
-  observer: CheckoutObserver,
-): Promise<void> {
-  const after = step.after as FileEntry;
-  const whole = sha256Stream();
-  let size = 0;
-  let position = 0;
-  const staged = stagedPath(workspace, step);
-  const mode = after.executable ? 0o777 : 0o666;
-  const descriptor = writing(step.path, () => openSync(`${staged}.part`, "w", mode));
-  try {
-    for await (const { hash, bytes } of fetch(chunks)) {
-      const expected = chunks[position++];
-      if (!expected || !equalHashes(hash, expected.hash)) {
-        throw new PogoError("corrupt", `the server sent other chunks of ${toHex(after.hash)}`);
-      }
-      const contents = decodeObject(hash, bytes);
-      whole.update(contents);
-      size += contents.length;
-      writing(step.path, () => writeAll(descriptor, contents));
-      observer.add({ bytes: contents.length });
-    }
-  } finally {
-    closeSync(descriptor);
-  }
-  if (size !== after.size || !equalHashes(whole.digest(), after.hash)) {
-    throw new PogoError("corrupt", `the chunks of ${toHex(after.hash)} make up another file`);
-  }
-  // While it had another name it was not whole, and the step could not be done.
-  writing(step.path, () => renameSync(`${staged}.part`, staged));
-}
-
 function wrongSize(path: string): PogoError {
   return new PogoError("corrupt", `${JSON.stringify(path)} has another size than its tree says`);
-}
-
-function writeAll(descriptor: number, bytes: Uint8Array): void {
-  for (let offset = 0; offset < bytes.length;) offset += writeSync(descriptor, bytes, offset);
 }

@@ -1,0 +1,63 @@
+import { createServer, connect, type AddressInfo, type Socket } from "node:net";
+
+/** A way to a server that can be cut, and that counts what goes through it. */
+export async function openCable(port: number) {
+  const open = new Set<Socket>();
+  let carried = 0;
+  let cutAt = Infinity;
+  let mark: { at: number; reached: () => void } | undefined;
+  const carry = (from: Socket, to: Socket) => {
+    open.add(from);
+    from.on("close", () => {
+      open.delete(from);
+      to.destroy();
+    });
+    from.on("error", () => to.destroy());
+    from.on("data", (data: Buffer) => {
+      const left = Math.max(0, Math.floor(cutAt - carried));
+      carried += data.length;
+      if (mark && carried >= mark.at) {
+        mark.reached();
+        mark = undefined;
+      }
+      if (data.length <= left) {
+        if (!to.write(data)) from.pause();
+        return;
+      }
+      to.write(data.subarray(0, left), () => to.destroy());
+      from.destroy();
+    });
+    to.on("drain", () => from.resume());
+  };
+  const server = createServer((near) => {
+    if (carried >= cutAt) return void near.destroy();
+    const far = connect(port, "127.0.0.1");
+    carry(near, far);
+    carry(far, near);
+  });
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  return {
+    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    /** Bytes that went either way. */
+    carried: () => carried,
+    /** Breaks everything after so many more bytes, new connections too. */
+    cutAfter(bytes: number) {
+      cutAt = carried + bytes;
+    },
+    /** Calls once so many more bytes have gone through. */
+    after(bytes: number, reached: () => void) {
+      mark = { at: carried + bytes, reached };
+    },
+    /** Leads elsewhere from now on. */
+    plug(other: number) {
+      port = other;
+    },
+    mend() {
+      cutAt = Infinity;
+    },
+    [Symbol.dispose]() {
+      server.close();
+      for (const socket of open) socket.destroy();
+    },
+  };
+}
