@@ -34,12 +34,16 @@ export const frameBytes = 256 * kib;
 /** A file larger than this is stored as a list of chunks. It bounds what is held in memory. */
 export const objectBytesMax = 4 * mib;
 
-/** Content-defined chunks: see core/chunk.ts. The maximum is one object. */
-export const chunkBytesMin = 256 * kib;
-export const chunkBytesAverage = 1 * mib;
+/**
+ * Content-defined chunks: see core/chunk.ts. The maximum is one object. Of a file of 5 GiB in which
+ * 1 MiB was overwritten 1.9 MiB of chunks are sent, and 0.6 MiB of hashes. With an average of 1 MiB
+ * it is 2.8 and 0.3, with 256 KiB 1.4 and 1.2.
+ */
+export const chunkBytesMin = 128 * kib;
+export const chunkBytesAverage = 512 * kib;
 export const chunkBytesMax = objectBytesMax;
 
-/** A chunk list of this size describes some 900 GiB. */
+/** A chunk list of this size describes some 500 GiB. */
 export const chunkListBytesMax = 32 * mib;
 
 /** One directory's encoding: about a million entries. */
