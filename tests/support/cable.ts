@@ -5,7 +5,8 @@ export async function openCable(port: number) {
   const open = new Set<Socket>();
   let carried = 0;
   let cutAt = Infinity;
-  let mark: { at: number; reached: () => void } | undefined;
+  let hold: { at: number; reached(): void } | undefined;
+  const isHeld = () => hold !== undefined && carried >= hold.at;
   const carry = (from: Socket, to: Socket) => {
     open.add(from);
     from.on("close", () => {
@@ -16,18 +17,18 @@ export async function openCable(port: number) {
     from.on("data", (data: Buffer) => {
       const left = Math.max(0, Math.floor(cutAt - carried));
       carried += data.length;
-      if (mark && carried >= mark.at) {
-        mark.reached();
-        mark = undefined;
-      }
       if (data.length <= left) {
         if (!to.write(data)) from.pause();
+        if (isHeld()) {
+          from.pause();
+          hold?.reached();
+        }
         return;
       }
       to.write(data.subarray(0, left), () => to.destroy());
       from.destroy();
     });
-    to.on("drain", () => from.resume());
+    to.on("drain", () => isHeld() || from.resume());
   };
   const server = createServer((near) => {
     if (carried >= cutAt) return void near.destroy();
@@ -44,9 +45,9 @@ export async function openCable(port: number) {
     cutAfter(bytes: number) {
       cutAt = carried + bytes;
     },
-    /** Calls once so many more bytes have gone through. */
-    after(bytes: number, reached: () => void) {
-      mark = { at: carried + bytes, reached };
+    /** Lets nothing through after so many more bytes, and says when that is so. */
+    holdAfter(bytes: number): Promise<void> {
+      return new Promise((reached) => (hold = { at: carried + bytes, reached }));
     },
     /** Leads elsewhere from now on. */
     plug(other: number) {
@@ -54,6 +55,8 @@ export async function openCable(port: number) {
     },
     mend() {
       cutAt = Infinity;
+      hold = undefined;
+      for (const socket of open) socket.resume();
     },
     [Symbol.dispose]() {
       server.close();
