@@ -214,7 +214,8 @@ async function listeningUrl(output: ReadableStream<Uint8Array>): Promise<string>
   throw new Error(`the server did not start: ${text}`);
 }
 
-function freePort(): Promise<number> {
+/** A port of loopback that nobody listens on. */
+export function freePort(): Promise<number> {
   return new Promise((resolve) => {
     const server = createServer().listen(0, "127.0.0.1", () => {
       const { port } = server.address() as AddressInfo;
@@ -223,7 +224,8 @@ function freePort(): Promise<number> {
   });
 }
 
-async function reachable(port: number): Promise<void> {
+/** Waits until somebody listens. */
+export async function reachable(port: number): Promise<void> {
   for (let attempt = 0; attempt < 200; attempt++) {
     const isOpen = await new Promise<boolean>((resolve) => {
       const socket = connect(port, "127.0.0.1", () => resolve(true));
