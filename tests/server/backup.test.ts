@@ -240,6 +240,20 @@ describe.each(engines)("a server on %s", (engine) => {
     },
   );
 
+  test.skipIf(!isWhole)("is backed up without what was obliterated", async () => {
+    await publish(remote, { secret: "a secret that leaked" });
+    const [blob] = blobsOf(Buffer.from("a secret that leaked"));
+    const { objects } = await receiveBackup({ channel: root, backup });
+    const asked = { repository: "", path: "", dryRun: false, reason: "it leaked" };
+    await root.unary(Storage.obliterate, { ...asked, object: blob!.hash });
+    const received = await receiveBackup({ channel: root, backup });
+    expect(received).toMatchObject({ objects: objects - 1, sentObjects: 0, lost: [] });
+    const { place, run } = await restore("obliterated");
+    expect(await run()).toMatchObject({ objects: objects - 1, lost: [] });
+    const names = Object.keys(filesBelow(join(place.dataDirectory, "objects")));
+    expect(names.filter((name) => name.endsWith(toHex(blob!.hash)))).toEqual([]);
+  });
+
   test.skipIf(engine !== "postgres")("is backed up whole: every table is in it", async () => {
     await receiveBackup({ channel: root, backup });
     const { path } = findSnapshot(backup);
