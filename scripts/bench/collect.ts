@@ -117,7 +117,8 @@ async function fill(sql: Sql, files: number): Promise<void> {
     insert into trees (repository_id, hash, data, file_count, byte_count, conflicted)
       select 1, hash, data, 0, 0, false from directories;
     insert into changes (repository_id, name, author_id) values (1, 'kkkkkkkkkkkkkkkk', 1);
-    insert into versions (repository_id, change_id, number, tree, description, author_id, generation)
+    insert into versions
+      (repository_id, change_id, number, tree, description, author_id, generation)
       select 1, 1, 1, hash, '', 1, 0 from directories where level = ${level};
     update changes set version_id = 1;
     drop table directories;
