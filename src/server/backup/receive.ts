@@ -47,12 +47,24 @@ const lastingMs = dayMs * 0.9;
 
 /** Makes a backup; what is there already is not sent again. */
 export async function receiveBackup(parts: Parts, options: ReceiveOptions = {}): Promise<Received> {
+  const path = temporarySnapshot(parts.backup);
+  try {
+    const { takenAt, ...received } = await receiveAll(parts, path, options);
+    return { snapshot: await nameSnapshot(parts.backup, path, takenAt), ...received };
+  } finally {
+    await rm(path, { force: true });
+  }
+}
+
+/** Receives a snapshot and its objects, durably. */
+async function receiveAll(
+  parts: Parts,
+  path: string,
+  options: ReceiveOptions,
+): Promise<Omit<Received, "snapshot"> & { takenAt: string }> {
   const { backup } = parts;
   const begunMs = performance.now();
-  const path = temporarySnapshot(backup);
-  await using closing = new AsyncDisposableStack();
-  closing.defer(() => rm(path, { force: true }));
-  const file = closing.use(await open(path, "wx", 0o600));
+  await using file = await open(path, "wx", 0o600);
   const whole = sha256Stream();
   await receiveSnapshot(parts, file, whole, options);
   const { takenAt, serverId } = await readHead(path);
@@ -68,7 +80,7 @@ export async function receiveBackup(parts: Parts, options: ReceiveOptions = {}):
   whole.update(end);
   await file.writeFile(Buffer.concat([end, whole.digest()]));
   await file.sync();
-  return { snapshot: await nameSnapshot(backup, path, takenAt), objects, ...sent };
+  return { takenAt, objects, ...sent };
 }
 
 async function receiveSnapshot(
