@@ -1,57 +1,123 @@
 /**
- * Publishes and clones one file of 5 GiB and prints the time and the peak memory of both sides.
+ * Publishes and clones one large file, then edits 1 MiB of it at the start, in the middle and at
+ * the end: what goes over the wire, what memory both sides take, and how long it takes beside
+ * reading and hashing the file once. git does the same with its defaults, for one edit.
  *
- *   bun scripts/bench/large.ts [GIBIBYTES]
+ *   bun scripts/bench/large.ts [--mebibytes 5120] [--without-git]
+ *
+ * It takes five times the size of the file on the disk of the temporary directory. All goes through
+ * a proxy that counts, which costs time where much is sent.
  */
-import { closeSync, mkdirSync, mkdtempSync, openSync, writeSync } from "node:fs";
+import { mkdtempSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { parseArgs } from "node:util";
 
+import { openCable } from "../cable.ts";
 import { startPostgres } from "../postgres.ts";
-import { run } from "./measure.ts";
-import { pogo, remove } from "./systems.ts";
+import { editLargeFile, mebibyte, readingSeconds, writeLargeFile } from "./large-file.ts";
+import { run, type Sample } from "./measure.ts";
+import { git, pogo, remove, type System, type Wire } from "./systems.ts";
 
-const gibibytes = Number(process.argv[2] ?? 5);
+const { values } = parseArgs({
+  options: {
+    mebibytes: { type: "string", default: "5120" },
+    "without-git": { type: "boolean", default: false },
+  },
+});
+const mebibytes = Number(values.mebibytes);
+const size = mebibytes * mebibyte;
+const offsets = { start: 0, middle: size / 2, end: size - mebibyte };
 const root = join(import.meta.dir, "../..");
+const binary = join(root, "dist/pogo");
 const scratch = mkdtempSync(join(tmpdir(), "pogo-large-"));
-const mebibyte = 2 ** 20;
+let cable: Awaited<ReturnType<typeof openCable>>;
+const wire: Wire = async (port) => {
+  cable = await openCable(port);
+  return cable.port;
+};
 
 await run([process.execPath, "scripts/build.ts"], { cwd: root });
-await using postgres = await startPostgres({ durable: true });
 try {
-  const database = await postgres.createDatabase("large");
-  const system = await pogo(join(scratch, "pogo"), join(root, "dist/pogo"), database);
-  try {
-    const work = join(scratch, "work");
-    writeLargeFile(work);
-    const published = await system.publish(work);
-    const cloned = await system.clone(join(scratch, "copy"));
-    await run(["cmp", join(work, "large"), join(scratch, "copy/large")], { cwd: scratch });
-    console.log(`one file of ${gibibytes} GiB that does not compress`);
-    for (const [job, sample] of Object.entries({ push: published, clone: cloned })) {
-      const rate = (gibibytes * 1024) / sample.seconds;
-      const memory = Math.round(sample.memoryBytes / mebibyte);
-      console.log(
-        `${job}: ${sample.seconds.toFixed(1)} s, ${rate.toFixed(0)} MiB/s, ${memory} MiB`,
-      );
-    }
-    console.log(`server: ${Math.round((system.serverMemoryBytes() ?? 0) / mebibyte)} MiB`);
-  } finally {
-    await system.close();
-  }
+  await measurePogo(join(scratch, "pogo"));
+  remove(join(scratch, "pogo"));
+  if (!values["without-git"]) await measureGit(join(scratch, "git"));
 } finally {
   remove(scratch);
 }
 
-function writeLargeFile(directory: string): void {
-  mkdirSync(directory, { recursive: true });
-  const descriptor = openSync(join(directory, "large"), "w");
-  const block = new Uint8Array(mebibyte);
-  for (let index = 0; index < gibibytes * 1024; index++) {
-    for (let at = 0; at < mebibyte; at += 65_536) {
-      crypto.getRandomValues(block.subarray(at, at + 65_536));
+async function measurePogo(directory: string): Promise<void> {
+  await using postgres = await startPostgres({ durable: true });
+  const database = await postgres.createDatabase("large");
+  const system = await pogo(directory, binary, database, wire);
+  try {
+    const work = join(directory, "work");
+    const copy = join(directory, "copy");
+    const path = writeLargeFile(work, mebibytes);
+    readingSeconds(path);
+    const reading = readingSeconds(path);
+    console.log(
+      `one file of ${mebibytes} MiB; to read and hash it takes ${reading.toFixed(1)} s\n`,
+    );
+    console.log("| job | time | ÷ reading and hashing | sent | received | client's memory |");
+    console.log("| --- | --- | --- | --- | --- | --- |");
+    await row("push", reading, () => system.publish(work));
+    await row("clone", reading, () => system.clone(copy));
+    const change = await currentChange(work);
+    for (const [where, offset] of Object.entries(offsets)) {
+      editLargeFile(path, offset);
+      await row(`push, 1 MiB at the ${where}`, reading, () => system.edit(work));
+      await row(`pull of that`, reading, () => system.run(copy, ["edit", "-q", change]));
+      await run(["cmp", path, join(copy, "large")], { cwd: scratch });
     }
-    writeSync(descriptor, block);
+    console.log(`\nserver's memory at most: ${inMebibytes(system.serverMemoryBytes() ?? 0)}`);
+  } finally {
+    await close(system);
   }
-  closeSync(descriptor);
+}
+
+async function measureGit(directory: string): Promise<void> {
+  const system = await git(directory, wire);
+  try {
+    const work = join(directory, "work");
+    const path = writeLargeFile(work, mebibytes);
+    const reading = readingSeconds(path);
+    await row("git: commit and push", reading, () => system.publish(work));
+    editLargeFile(path, offsets.middle);
+    await row("git: 1 MiB in the middle", reading, () => system.edit(work));
+  } catch (error) {
+    console.log(`git cannot: ${(error as Error).message.slice(0, 500)}`);
+  } finally {
+    await close(system);
+  }
+}
+
+async function row(job: string, reading: number, work: () => Promise<Sample>): Promise<void> {
+  const before = cable.counted();
+  const { seconds, memoryBytes } = await work();
+  const after = cable.counted();
+  const cells = [
+    job,
+    `${seconds.toFixed(1)} s`,
+    `${(seconds / reading).toFixed(1)}×`,
+    inMebibytes(after.sent - before.sent, 2),
+    inMebibytes(after.received - before.received, 2),
+    inMebibytes(memoryBytes),
+  ];
+  console.log(`| ${cells.join(" | ")} |`);
+}
+
+async function currentChange(work: string): Promise<string> {
+  const child = Bun.spawn([binary, "status", "--json"], { cwd: work, stdout: "pipe" });
+  const status = (await new Response(child.stdout).json()) as { change: { name: string } };
+  return status.change.name;
+}
+
+async function close(system: System): Promise<void> {
+  await system.close();
+  cable[Symbol.dispose]();
+}
+
+function inMebibytes(bytes: number, digits = 0): string {
+  return `${(bytes / mebibyte).toFixed(digits)} MiB`;
 }

@@ -45,8 +45,13 @@ const gitEnvironment = {
   GIT_CONFIG_VALUE_1: "false",
 };
 
+/** What stands between client and server: leads to a port, by another one. */
+export type Wire = (port: number) => Promise<number>;
+
+const directly: Wire = async (port) => port;
+
 /** git, with `git daemon` as the server. */
-export async function git(directory: string): Promise<System> {
+export async function git(directory: string, wire: Wire = directly): Promise<System> {
   const served = join(directory, "served");
   mkdirSync(served, { recursive: true });
   const bare = join(served, "repo.git");
@@ -66,7 +71,7 @@ export async function git(directory: string): Promise<System> {
     { stdio: ["ignore", "ignore", "ignore"], env: { ...process.env, ...gitEnvironment } },
   );
   await reachable(port);
-  const url = `git://127.0.0.1:${port}/repo.git`;
+  const url = `git://127.0.0.1:${await wire(port)}/repo.git`;
   const commands = (work: string, ...all: string[][]) => {
     return runAll(
       all.map((words) => ["git", ...words]),
@@ -154,6 +159,7 @@ export async function pogo(
   directory: string,
   binary: string,
   databaseUrl: string,
+  wire: Wire = directly,
 ): Promise<System> {
   mkdirSync(directory, { recursive: true });
   const token = "pogo_bench_token_0123456789abcdef";
@@ -164,7 +170,8 @@ export async function pogo(
       env: { ...process.env, DATABASE_URL: databaseUrl, POGO_ROOT_TOKEN: token },
     },
   );
-  const url = await listeningUrl(server.stdout);
+  const { port } = new URL(await listeningUrl(server.stdout));
+  const url = `http://127.0.0.1:${await wire(Number(port))}`;
   const environment = {
     POGO_TOKEN: token,
     XDG_CONFIG_HOME: join(directory, "config"),
@@ -203,7 +210,8 @@ async function stop(child: Bun.Subprocess): Promise<void> {
   await child.exited;
 }
 
-async function listeningUrl(output: ReadableStream<Uint8Array>): Promise<string> {
+/** Address of a server of Pogo's, once it listens. */
+export async function listeningUrl(output: ReadableStream<Uint8Array>): Promise<string> {
   let text = "";
   const decoder = new TextDecoder();
   for await (const bytes of output) {

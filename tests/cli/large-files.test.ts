@@ -7,7 +7,7 @@ import { openRemote, type Remote } from "#client/remote.ts";
 import { chunkLength } from "#core/chunk.ts";
 import { sha256 } from "#core/hash.ts";
 import { openChannel } from "#rpc/channel.ts";
-import { openCable } from "../support/cable.ts";
+import { openCable } from "../../scripts/cable.ts";
 import { openPogo } from "../support/pogo.ts";
 import { startMs } from "../support/postgres.ts";
 import { randomBytes } from "../support/random.ts";

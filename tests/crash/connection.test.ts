@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { openRemote } from "#client/remote.ts";
 import { openChannel } from "#rpc/channel.ts";
 import { startServer } from "#server/server.ts";
-import { openCable } from "../support/cable.ts";
+import { openCable } from "../../scripts/cable.ts";
 import { changeFiles, missingOf, treeOf, verifyVersions } from "../support/crash-world.ts";
 import { openPogo } from "../support/pogo.ts";
 import { temporaryDirectory } from "../support/postgres.ts";

@@ -1,13 +1,15 @@
+/** A way to a server that counts what goes through it, and that can be cut. */
 import { createServer, connect, type AddressInfo, type Socket } from "node:net";
 
-/** A way to a server that can be cut, and that counts what goes through it. */
+/** Opens one that leads to a port of this machine. */
 export async function openCable(port: number) {
   const open = new Set<Socket>();
+  const counted = { sent: 0, received: 0 };
   let carried = 0;
   let cutAt = Infinity;
   let hold: { at: number; reached(): void } | undefined;
   const isHeld = () => hold !== undefined && carried >= hold.at;
-  const carry = (from: Socket, to: Socket) => {
+  const carry = (from: Socket, to: Socket, way: keyof typeof counted) => {
     open.add(from);
     from.on("close", () => {
       open.delete(from);
@@ -17,6 +19,7 @@ export async function openCable(port: number) {
     from.on("data", (data: Buffer) => {
       const left = Math.max(0, Math.floor(cutAt - carried));
       carried += data.length;
+      counted[way] += data.length;
       if (data.length <= left) {
         if (!to.write(data)) from.pause();
         if (isHeld()) {
@@ -33,14 +36,18 @@ export async function openCable(port: number) {
   const server = createServer((near) => {
     if (carried >= cutAt) return void near.destroy();
     const far = connect(port, "127.0.0.1");
-    carry(near, far);
-    carry(far, near);
+    carry(near, far, "sent");
+    carry(far, near, "received");
   });
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const { port: ownPort } = server.address() as AddressInfo;
   return {
-    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    port: ownPort,
+    url: `http://127.0.0.1:${ownPort}`,
     /** Bytes that went either way. */
     carried: () => carried,
+    /** The same, each way by itself. */
+    counted: () => ({ ...counted }),
     /** Breaks everything after so many more bytes, new connections too. */
     cutAfter(bytes: number) {
       cutAt = carried + bytes;
