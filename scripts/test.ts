@@ -6,6 +6,7 @@
  *   --load     the long run of tests/load
  *   --fuzz     the long run of tests/fuzz: five minutes for each decoder
  *   --model    the long run of tests/model
+ *   --gc       1,000 epochs of garbage collection beside a model
  *   FILE…      only these, and any option of `bun test`
  */
 import { join } from "node:path";
@@ -80,6 +81,7 @@ const child = Bun.spawn([process.execPath, "test", "--parallel", ...selection(),
     ...prepared.environment,
     POGO_TEST_PROGRAM: program,
     ...(given.includes("--crash") && { POGO_TEST_KILLS: "200" }),
+    ...(given.includes("--gc") && { POGO_TEST_EPOCHS: "1000" }),
     ...(given.includes("--fuzz") && { POGO_TEST_FUZZ: "300" }),
     ...((given.includes("--load") || given.includes("--model")) && { POGO_TEST_LOAD: "full" }),
   },
@@ -96,7 +98,9 @@ function reporter(): string[] {
 }
 
 function selection(): string[] {
-  const others = given.filter((word) => !["--crash", "--load", "--model", "--fuzz"].includes(word));
+  const runs = ["--crash", "--load", "--model", "--fuzz", "--gc"];
+  const others = given.filter((word) => !runs.includes(word));
+  if (given.includes("--gc")) return ["tests/server/gc-random.test.ts", ...others];
   if (given.includes("--crash")) return ["tests/crash", "--timeout=3600000", ...others];
   if (given.includes("--load")) return ["tests/load", "--timeout=3600000", ...others];
   if (given.includes("--fuzz")) return ["tests/fuzz", "--timeout=3600000", ...others];

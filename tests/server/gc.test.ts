@@ -2,9 +2,7 @@ import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "
 import { join } from "node:path";
 
 import { newRequestId, type Remote } from "#client/remote.ts";
-import { isPogoError, PogoError } from "#core/errors.ts";
-import { hashKey, type Hash } from "#core/hash.ts";
-import { encodeTree } from "#core/tree.ts";
+import { dayMs } from "#core/limits.ts";
 import { connect, type Sql } from "#server/db/connect.ts";
 import {
   collect,
@@ -12,29 +10,22 @@ import {
   type Collected,
   type CollectOptions,
 } from "#server/gc/collect.ts";
-import { listUsage } from "#server/db/usage.ts";
 import { openDiskStore } from "#server/store/disk.ts";
-import { faultyStore } from "#server/store/faulty.ts";
 import type { ObjectStore } from "#server/store/store.ts";
-import { blobsOf, holdings, needed, pass } from "../support/gc-world.ts";
+import { blobsOf, holdings, pass, startPush, type SlowPush } from "../support/gc-world.ts";
 import { engines, startMs } from "../support/postgres.ts";
-import { newChangeName } from "../support/publish.ts";
-import { seededRandom } from "../support/random.ts";
 import {
   createRemote,
   startTestServer,
   testRootToken,
   type TestServer,
 } from "../support/server.ts";
-import { MemoryStore, type Snapshot } from "../support/snapshot.ts";
+import { MemoryStore } from "../support/snapshot.ts";
 
 setDefaultTimeout(startMs);
 
-const hourMs = 60 * 60 * 1000;
-const dayMs = 24 * hourMs;
 // The embedded database is its server's alone: nothing could be done to it from beside.
 const isPostgres = engines[0] === "postgres";
-const epochs = Number(Bun.env["POGO_TEST_EPOCHS"] ?? 40);
 
 type World = {
   sql: Sql;
@@ -75,177 +66,17 @@ async function openWorld(): Promise<World> {
   };
 }
 
-/** A push that stops for a while after each of its steps. */
-function startPush({ remote, contents }: World, push: { root: Hash; change?: string }) {
-  const trees = new Map<string, Hash>();
-  const objects = new Map<string, Hash>();
-  const gather = (root: Hash) => {
-    for (const entry of contents.trees.get(hashKey(root))!) {
-      if (entry.kind === "directory") gather(entry.hash);
-      if (entry.kind === "file") objects.set(hashKey(entry.hash), entry.hash);
-    }
-    // Children come before parents.
-    trees.set(hashKey(root), root);
-  };
-  gather(push.root);
-  const blobs = [...objects.keys()].flatMap((key) => blobsOf(contents.files.get(key)!));
-  let missing = { objects: [] as number[], trees: [] as number[] };
-  const steps = [
-    async () => {
-      const asked = blobs.map(({ hash }) => hash);
-      missing = await remote.findMissing(asked, [...trees.values()]);
-    },
-    async () => void (await remote.putObjects(missing.objects.map((index) => blobs[index]!))),
-    async () => {
-      const hashes = [...trees.values()];
-      const sent = missing.trees.map((index) => hashes[index]!);
-      await remote.putTrees(
-        sent.map((hash) => ({ hash, bytes: encodeTree(contents.trees.get(hashKey(hash))!) })),
-      );
-    },
-    async () => {
-      const known = push.change && (await remote.getChange(push.change));
-      await remote.commit({
-        requestId: newRequestId(),
-        change: known ? known.name : newChangeName(),
-        expectedVersion: known ? known.version : 0,
-        tree: push.root,
-        parents: [],
-        child: newChangeName(),
-      });
-    },
-  ];
-  return { step: async () => steps.shift()?.(), isDone: () => steps.length === 0, hours: 0 };
-}
-
-const noise = (size: number, seed: number) => {
-  const { random } = seededRandom(seed);
-  return Uint8Array.from({ length: size }, () => random() * 256);
-};
-
-const texts: (string | Uint8Array)[] = Array.from({ length: 12 }, (_, index) => `text ${index}\n`);
-
 describe.skipIf(!isPostgres)("garbage collection", () => {
-  test("random pushes, removals, undos and collections agree with a model", async () => {
-    const { seed, random } = seededRandom();
-    console.log(`seed ${seed}`);
-    const below = (count: number) => Math.floor(random() * count);
-    const world = await openWorld();
-    const { sql, store, remote, contents } = world;
-    const files = [...texts, noise(5 * 1024 * 1024, 7)];
-    let pushes: ReturnType<typeof startPush>[] = [];
-
-    const snapshot = (): Snapshot =>
-      Object.fromEntries(
-        Array.from({ length: 1 + below(4) }, () => {
-          const directory = ["", "a/", "a/b/", "c/"][below(4)]!;
-          const file = files[random() < 0.03 ? 12 : below(12)]!;
-          return [`${directory}file-${below(3)}`, file];
-        }),
-      );
-    const names = async () =>
-      (await sql<{ name: string }[]>`select name from changes where removed_at is null`).map(
-        ({ name }) => name,
-      );
-    const refused = (error: unknown) => {
-      // Undoing what others have built upon, for instance.
-      if (!isPogoError(error) || error.code === "internal") throw error;
-      // That what it was told is held is not: no push may ever hear so.
-      if (error.message.includes("does not hold")) throw error;
-    };
-    async function check(): Promise<void> {
-      const held = await holdings(sql, store);
-      const model = await needed(sql, contents, collectDefaults.retentionMs);
-      expect([...model.trees].filter((hash) => !held.trees.has(hash))).toEqual([]);
-      expect([...model.objects].filter((hash) => !held.objects.has(hash))).toEqual([]);
-      expect([...held.objects].filter((hash) => !held.stored.has(hash))).toEqual([]);
-      const [counted] = await sql<{ objects: number; storedBytes: number }[]>`
-        select count(*) as objects, coalesce(sum(stored_size), 0)::bigint as stored_bytes
-        from repository_objects join objects using (hash)`;
-      expect((await listUsage(sql))[0]).toMatchObject({ ...counted });
-    }
-
-    for (let epoch = 0; epoch < epochs; epoch++) {
-      const action = below(10);
-      if (action < 3) {
-        const all = await names();
-        const change = random() < 0.5 ? all[below(all.length)] : undefined;
-        const root = contents.add(snapshot());
-        pushes.push(startPush(world, { root, ...(change !== undefined && { change }) }));
-      }
-      const stepped = pushes.filter(() => random() < 0.6);
-      pushes = pushes.filter((push) => !stepped.includes(push));
-      const isBeside = random() < 0.5;
-      const stepping = async () => {
-        const going = stepped.filter((push) => push.hours < 23);
-        await Promise.all(going.map((push) => push.step().catch(refused)));
-      };
-      if (!isBeside) await stepping();
-      if (action === 4) {
-        const all = await names();
-        const name = all[below(all.length)];
-        if (name !== undefined) await remote.removeChange(name).catch(refused);
-      }
-      if (action === 5) {
-        await remote.undoOperation({ requestId: newRequestId(), number: 0 }).catch(refused);
-      }
-      const hours = action === 6 ? 1 + below(900) : below(12);
-      await pass(sql, hours * hourMs);
-      pushes.push(...stepped);
-      // Whoever takes longer than the grace period starts anew.
-      for (const push of pushes) push.hours += hours;
-      pushes = pushes.filter((push) => !push.isDone() && push.hours < 23);
-      if (random() < 0.5) {
-        if (random() < 0.2) await store.putAll([straying(files[below(12)]!, epoch)]);
-        const [inBatches, inMemory] = [{ memoryTreesMax: 0 }, { memoryTreesMax: Infinity }];
-        if (random() < 0.3) {
-          const dryRun = await world.collect({ dryRun: true, ...inBatches });
-          expect(await world.collect({ dryRun: true, ...inMemory })).toEqual(dryRun);
-        }
-        const error = new PogoError("unavailable", "the store is gone");
-        const broken = { method: "delete", call: 1 + below(8), kind: "short", error } as const;
-        const through = random() < 0.2 ? faultyStore(store, [broken]) : store;
-        const collected = [world.collect(random() < 0.5 ? inBatches : inMemory, through)];
-        // Another server that does the same at the same time.
-        if (random() < 0.2) collected.push(world.collect(inMemory));
-        if (isBeside) await stepping();
-        await Promise.all(collected).catch(refused);
-        await Promise.allSettled(collected);
-        await check();
-      } else if (isBeside) {
-        await stepping();
-      }
-    }
-    const settle = async () => {
-      for (let round = 0; round < 3; round++) {
-        await pass(sql, 2 * dayMs);
-        await world.collect();
-      }
-      return await holdings(sql, store);
-    };
-    const recent = await settle();
-    // What could be gone back to until a moment ago is still on its way out.
-    const still = await needed(sql, contents, collectDefaults.retentionMs + 6.5 * dayMs);
-    expect([...recent.trees].filter((hash) => !still.trees.has(hash))).toEqual([]);
-    expect([...recent.stored].filter((hash) => !still.objects.has(hash))).toEqual([]);
-    await pass(sql, 31 * dayMs);
-    const held = await settle();
-    const model = await needed(sql, contents, collectDefaults.retentionMs);
-    expect(held.trees).toEqual(model.trees);
-    expect(held.objects).toEqual(model.objects);
-    expect(held.stored).toEqual(model.objects);
-  });
-
   test("what was overwritten can be gone back to for thirty days, and then it cannot", async () => {
     const world = await openWorld();
     const { sql, remote, contents } = world;
-    const run = async (push: ReturnType<typeof startPush>) => {
-      while (!push.isDone()) await push.step();
+    const run = async (push: SlowPush) => {
+      while (!push.isDone()) await push.step(remote);
     };
-    await run(startPush(world, { root: contents.add({ "a/b": "removed", c: "overwritten" }) }));
+    await run(startPush(contents, { root: contents.add({ "a/b": "removed", c: "overwritten" }) }));
     const [change] = (await sql`select name from changes`) as unknown as [{ name: string }];
     const root = contents.add({ c: "what is left" });
-    await run(startPush(world, { root, change: change.name }));
+    await run(startPush(contents, { root, change: change.name }));
     const settle = async (days: number) => {
       await pass(sql, days * dayMs);
       for (let round = 0; round < 3; round++) {
@@ -310,9 +141,9 @@ describe.skipIf(!isPostgres)("garbage collection", () => {
 
   test("a damaged repository keeps everything, and is in nobody's way", async () => {
     const world = await openWorld();
-    const { sql, contents } = world;
-    const push = startPush(world, { root: contents.add({ "a/b": "kept", c: "kept, too" }) });
-    while (!push.isDone()) await push.step();
+    const { sql, remote, contents } = world;
+    const push = startPush(contents, { root: contents.add({ "a/b": "kept", c: "kept, too" }) });
+    while (!push.isDone()) await push.step(remote);
     const spare = blobsOf(Buffer.from("unnamed"));
     await world.remote.putObjects(spare);
     const sizeOf = async () => (await holdings(sql, world.store)).stored.size;
@@ -335,10 +166,4 @@ function boundTo(store: ObjectStore): ObjectStore {
     list: () => store.list(),
     [Symbol.asyncDispose]: async () => {},
   };
-}
-
-/** Bytes that a server put and did not live to write down. */
-function straying(text: string | Uint8Array, number: number) {
-  const [blob] = blobsOf(Buffer.from(`${String(text)}${number}`));
-  return { hash: blob!.hash, encoded: blob!.bytes };
 }

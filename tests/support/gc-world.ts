@@ -1,13 +1,17 @@
 /** A repository in which time passes, and what must be in it by an independent account. */
+import { newRequestId, type Remote } from "#client/remote.ts";
 import { hashKey, keyHash, sha256, toHex, type Hash } from "#core/hash.ts";
 import { objectBytesMax } from "#core/limits.ts";
-import { encodeChunkList, encodeObject } from "#core/object.ts";
+import { decodeObject, encodeChunkList, encodeObject } from "#core/object.ts";
 import type { Effects } from "#core/operation.ts";
-import { emptyTreeHash } from "#core/tree.ts";
+import { decodeTree, emptyTreeHash, encodeTree } from "#core/tree.ts";
+import type { VersionRef } from "#gen/pogo/v1/common.ts";
+import type { CommitResponse } from "#gen/pogo/v1/push.ts";
 import type { Blob } from "#rpc/blobs.ts";
 import type { Sql } from "#server/db/connect.ts";
 import { namedHashes } from "#server/db/revive.ts";
 import type { ObjectStore } from "#server/store/store.ts";
+import { newChangeName } from "./publish.ts";
 import { MemoryStore } from "./snapshot.ts";
 
 type Version = {
@@ -51,6 +55,76 @@ export function closureOf(contents: MemoryStore, root: Hash) {
   return { trees, objects };
 }
 
+/** A push that stops for a while after each step, and begins again where it cannot go on. */
+export type SlowPush = {
+  step(remote: Remote): Promise<void>;
+  /** As a client that has heard nothing does. */
+  restart(): void;
+  isDone(): boolean;
+  /** Since it was told what is held. */
+  hours: number;
+};
+
+/** Begins to push a snapshot: as a version of a change, or as a new one with parents. */
+export function startPush(
+  contents: MemoryStore,
+  push: { root: Hash; change?: string; parents?: VersionRef[] },
+  committed: (answer: CommitResponse) => void = () => {},
+): SlowPush {
+  const trees = new Map<string, Hash>();
+  const objects = new Map<string, Hash>();
+  const gather = (root: Hash) => {
+    for (const entry of contents.trees.get(hashKey(root))!) {
+      if (entry.kind === "directory") gather(entry.hash);
+      if (entry.kind === "file") objects.set(hashKey(entry.hash), entry.hash);
+    }
+    // Children come before parents.
+    trees.set(hashKey(root), root);
+  };
+  gather(push.root);
+  const blobs = [...objects.keys()].flatMap((key) => blobsOf(contents.files.get(key)!));
+  const [name, child] = [newChangeName(), newChangeName()];
+  let missing = { objects: [] as number[], trees: [] as number[] };
+  const steps = [
+    async (remote: Remote) => {
+      const asked = blobs.map(({ hash }) => hash);
+      missing = await remote.findMissing(asked, [...trees.values()]);
+    },
+    async (remote: Remote) => {
+      await remote.putObjects(missing.objects.map((index) => blobs[index]!));
+    },
+    async (remote: Remote) => {
+      const hashes = [...trees.values()];
+      const sent = missing.trees.map((index) => hashes[index]!);
+      await remote.putTrees(
+        sent.map((hash) => ({ hash, bytes: encodeTree(contents.trees.get(hashKey(hash))!) })),
+      );
+    },
+    async (remote: Remote) => {
+      const known = push.change && (await remote.getChange(push.change));
+      const answer = await remote.commit({
+        requestId: newRequestId(),
+        change: known ? known.name : name,
+        expectedVersion: known ? known.version : 0,
+        tree: push.root,
+        parents: known ? [] : (push.parents ?? []),
+        child,
+      });
+      committed(answer);
+    },
+  ];
+  let next = 0;
+  return {
+    hours: 0,
+    step: async (remote) => steps[next++]?.(remote),
+    restart() {
+      next = 0;
+      this.hours = 0;
+    },
+    isDone: () => next >= steps.length,
+  };
+}
+
 /** Lets time pass: everything becomes older. */
 export async function pass(sql: Sql, ms: number): Promise<void> {
   const by = `interval '${Math.round(ms)} milliseconds'`;
@@ -62,6 +136,7 @@ export async function pass(sql: Sql, ms: number): Promise<void> {
     update trees set condemned_at = condemned_at - ${by} where condemned_at is not null;
     update repository_objects set condemned_at = condemned_at - ${by}
       where condemned_at is not null;
+    update walks set heard_at = heard_at - ${by};
     update objects set doomed_at = doomed_at - ${by} where doomed_at is not null;`);
 }
 
@@ -73,6 +148,20 @@ export async function holdings(sql: Sql, store: ObjectStore) {
   const stored = new Set<string>();
   for await (const hash of store.list()) stored.add(toHex(hash));
   return { trees, objects, stored };
+}
+
+/** Takes in what the server made, as it does where changes follow one that is removed. */
+export async function learn(contents: MemoryStore, sql: Sql, store: ObjectStore): Promise<void> {
+  const rows = await sql<{ hash: Hash; data: Uint8Array }[]>`select hash, data from trees`;
+  for (const { hash, data } of rows) {
+    if (contents.trees.has(hashKey(hash))) continue;
+    const entries = decodeTree(data);
+    contents.trees.set(hashKey(hash), entries);
+    for (const object of namedHashes(entries).objects) {
+      if (contents.files.has(hashKey(object))) continue;
+      contents.files.set(hashKey(object), decodeObject(object, await store.get(object)));
+    }
+  }
 }
 
 /** What must be there: found by loops over all rows, and not by the queries that are tested. */
