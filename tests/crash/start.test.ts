@@ -2,12 +2,13 @@
 import { expect, test } from "bun:test";
 import { join } from "node:path";
 
+import { killCount } from "../support/crash-world.ts";
 import { createDatabase, engines, temporaryDirectory } from "../support/postgres.ts";
 import { openPogo, program, userEnvironment } from "../support/pogo.ts";
 import { seededRandom } from "../support/random.ts";
 import { rootToken, startServing } from "../support/serving.ts";
 
-const kills = process.env["POGO_TEST_KILLS"] ? 10 : 2;
+const kills = Math.ceil(killCount / 20);
 
 test.each(engines)(
   "a server that is killed while it starts can be started: %s",

@@ -3,7 +3,7 @@
  * connection and a change of its own, pushes small edits, and reads what the others have pushed.
  * Four of them are spawned programs; the others are the client's library in this process.
  *
- * POGO_TEST_LOAD=full pushes 50 versions a client (`bun run test --load`), else it is 3.
+ * POGO_TEST_LOAD=full pushes 50 versions a client (`bun run test --load`), else it is 2.
  */
 import { expect, test } from "bun:test";
 import { mkdirSync, writeFileSync } from "node:fs";
@@ -22,7 +22,7 @@ import { MemoryStore, type Snapshot } from "../support/snapshot.ts";
 
 const clientCount = 32;
 const spawnedCount = 4;
-const versionCount = process.env["POGO_TEST_LOAD"] === "full" ? 50 : 3;
+const versionCount = process.env["POGO_TEST_LOAD"] === "full" ? 50 : 2;
 
 type Client = {
   index: number;

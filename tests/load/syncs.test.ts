@@ -2,7 +2,7 @@
  * Many clients at once bring their changes into one bookmark, on both engines. Nobody is told to
  * come again, and every change is in the bookmark's history once.
  *
- * With POGO_TEST_LOAD=full a hundred clients land 10 changes each (`bun run test --load`), else 40
+ * With POGO_TEST_LOAD=full a hundred clients land 10 changes each (`bun run test --load`), else 20
  * land one.
  */
 import { expect, test } from "bun:test";
@@ -20,7 +20,7 @@ import { rootToken, startServing } from "../support/serving.ts";
 import { MemoryStore, type Snapshot } from "../support/snapshot.ts";
 
 const isFull = process.env["POGO_TEST_LOAD"] === "full";
-const clientCount = isFull ? 100 : 40;
+const clientCount = isFull ? 100 : 20;
 const landCount = isFull ? 10 : 1;
 
 test.each(engines)(
