@@ -59,18 +59,19 @@ async function measurePogo(directory: string): Promise<void> {
     console.log(
       `one file of ${mebibytes} MiB; to read and hash it takes ${reading.toFixed(1)} s\n`,
     );
-    console.log("| job | time | ÷ reading and hashing | sent | received | client's memory |");
-    console.log("| --- | --- | --- | --- | --- | --- |");
-    await row("push", reading, () => system.publish(work));
-    await row("clone", reading, () => system.clone(copy));
+    console.log(
+      "| job | time | ÷ reading and hashing | sent | received | client's memory | server's until then |",
+    );
+    console.log("| --- | --- | --- | --- | --- | --- | --- |");
+    await row(system, "push", reading, () => system.publish(work));
+    await row(system, "clone", reading, () => system.clone(copy));
     const change = await currentChange(work);
     for (const [where, offset] of Object.entries(offsets)) {
       editLargeFile(path, offset);
-      await row(`push, 1 MiB at the ${where}`, reading, () => system.edit(work));
-      await row(`pull of that`, reading, () => system.run(copy, ["edit", "-q", change]));
+      await row(system, `push, 1 MiB at the ${where}`, reading, () => system.edit(work));
+      await row(system, `pull of that`, reading, () => system.run(copy, ["edit", "-q", change]));
       await run(["cmp", path, join(copy, "large")], { cwd: scratch });
     }
-    console.log(`\nserver's memory at most: ${inMebibytes(system.serverMemoryBytes() ?? 0)}`);
   } finally {
     await close(system);
   }
@@ -82,9 +83,9 @@ async function measureGit(directory: string): Promise<void> {
     const work = join(directory, "work");
     const path = writeLargeFile(work, mebibytes);
     const reading = readingSeconds(path);
-    await row("git: commit and push", reading, () => system.publish(work));
+    await row(system, "git: commit and push", reading, () => system.publish(work));
     editLargeFile(path, offsets.middle);
-    await row("git: 1 MiB in the middle", reading, () => system.edit(work));
+    await row(system, "git: 1 MiB in the middle", reading, () => system.edit(work));
   } catch (error) {
     console.log(`git cannot: ${(error as Error).message.slice(0, 500)}`);
   } finally {
@@ -92,7 +93,12 @@ async function measureGit(directory: string): Promise<void> {
   }
 }
 
-async function row(job: string, reading: number, work: () => Promise<Sample>): Promise<void> {
+async function row(
+  system: System,
+  job: string,
+  reading: number,
+  work: () => Promise<Sample>,
+): Promise<void> {
   const before = cable.counted();
   const { seconds, memoryBytes } = await work();
   const after = cable.counted();
@@ -103,6 +109,7 @@ async function row(job: string, reading: number, work: () => Promise<Sample>): P
     inMebibytes(after.sent - before.sent, 2),
     inMebibytes(after.received - before.received, 2),
     inMebibytes(memoryBytes),
+    inMebibytes(system.serverMemoryBytes() ?? 0),
   ];
   console.log(`| ${cells.join(" | ")} |`);
 }

@@ -327,7 +327,7 @@ export const readAheadBytes = 8 * mib;
 export const readAheadCount = 32;
 
 /** One group is made durable while the next is received: at most two are in memory. */
-export const putGroupBytes = 32 * mib;
+export const putGroupBytes = 16 * mib;
 export const putGroupCount = 4096;
 
 /** What one query may bring: a directory is large at times, and travels as text of twice that. */

@@ -126,6 +126,15 @@ export function inspectObject(encoded: Uint8Array): InspectedObject {
 
 /** Decodes contents that are stored whole and checks that they are what the hash names. */
 export function decodeObject(hash: Hash, encoded: Uint8Array): Uint8Array {
+  const raw = decodePart(encoded);
+  if (!equalHashes(sha256(raw), hash)) {
+    throw new PogoError("corrupt", `object ${toHex(hash)} has other contents than its hash says`);
+  }
+  return raw;
+}
+
+/** Decodes contents whose hash is checked with that of the file that they are a part of. */
+export function decodePart(encoded: Uint8Array): Uint8Array {
   const { codec, rawSize, payload } = inspectObject(encoded);
   if (codec === "tombstone") {
     const message = `these contents were obliterated ${readReason(payload)}`;
@@ -133,9 +142,6 @@ export function decodeObject(hash: Hash, encoded: Uint8Array): Uint8Array {
   }
   const raw = decodePayload(codec, rawSize, payload);
   if (raw.length !== rawSize) throw malformed("the contents have another size than declared");
-  if (!equalHashes(sha256(raw), hash)) {
-    throw new PogoError("corrupt", `object ${toHex(hash)} has other contents than its hash says`);
-  }
   return raw;
 }
 

@@ -2,7 +2,7 @@
 import { isPogoError, PogoError } from "#core/errors.ts";
 import { equalHashes, hashKey, sha256Stream, toHex, type Hash } from "#core/hash.ts";
 import { hashesPerRequestMax, objectBytesMax } from "#core/limits.ts";
-import { decodeChunkList, decodeObject, inspectObject, type Chunk } from "#core/object.ts";
+import { decodeChunkList, decodePart, inspectObject, type Chunk } from "#core/object.ts";
 import { countKept, findObjects, type ObjectRow } from "../../db/objects.ts";
 import { promised } from "../../db/revive.ts";
 import type { Parts } from "../calls.ts";
@@ -53,14 +53,14 @@ export async function verifyChunkList(
   }
   const whole = sha256Stream();
   let next = store.get(chunks[0]!.hash);
-  for (const [index, chunk] of chunks.entries()) {
+  for (let index = 1; index <= chunks.length; index++) {
     const current = await next;
-    const following = chunks[index + 1];
+    const following = chunks[index];
     if (following) {
       next = store.get(following.hash);
       next.catch(() => {});
     }
-    whole.update(decodeObject(chunk.hash, current));
+    whole.update(decodePart(current));
   }
   if (equalHashes(whole.digest(), hash)) return;
   throw new PogoError("corrupt", `the chunks of ${toHex(hash)} make up another file`);
