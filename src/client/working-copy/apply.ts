@@ -68,6 +68,8 @@ export function applyStep(
   if (after && stat && !needsStaging(step) && isAsEntry(workspace, path, after, stat)) {
     return void applied.stats.set(path, stat);
   }
+  // The file is gone: a directory stands there that is new, and may be of this very operation.
+  if (!after && stat && isDirectory(stat)) return;
   const isFree = stat === undefined || makeWay(workspace, step, stat, applied, settings);
   if (!isFree) {
     applied.kept.push(path);
@@ -171,8 +173,8 @@ function makeWay(
 ): boolean {
   const { path, before, after } = step;
   const absolute = join(workspace.root, path);
-  if ((stat[0]! & 0o170000) === 0o040000) {
-    if (!after || !removeEmptyDirectories(absolute)) return false;
+  if (isDirectory(stat)) {
+    if (!removeEmptyDirectories(absolute)) return false;
     applied.directories.delete(path);
     return true;
   }
@@ -198,6 +200,10 @@ function rememberStat(applied: Applied, path: string, target: string, was: Stat 
   if (!is || !was) return;
   for (const word of [1, 2, 3, 4, 5, 6]) if (is[word] !== was[word]) return;
   applied.stats.set(path, is);
+}
+
+function isDirectory(stat: Stat): boolean {
+  return (stat[0]! & 0o170000) === 0o040000;
 }
 
 function isThere(path: string): boolean {

@@ -1,10 +1,16 @@
 import { expect, test } from "bun:test";
-import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync } from "node:fs";
+import { rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { equalHashes } from "#core/hash.ts";
 import { checkout, recover } from "#client/working-copy/checkout.ts";
 import { listDiscards } from "#client/working-copy/discard.ts";
-import { beginOperation, interruptedOperation } from "#client/working-copy/journal.ts";
+import {
+  beginOperation,
+  interruptedOperation,
+  readSteps,
+  stagedPath,
+} from "#client/working-copy/journal.ts";
 import { planCheckout } from "#client/working-copy/plan.ts";
 import { scan } from "#client/working-copy/scan.ts";
 import { stageSteps } from "#client/working-copy/stage.ts";
@@ -105,6 +111,18 @@ test("what was edited after an interruption is left alone", async () => {
   expect(interruptedOperation(workspace)).toBeUndefined();
   expect(workspace.state.current).toEqual(target);
   expect(await recover({ workspace, fetch: offline })).toBeUndefined();
+});
+
+test("a directory that had taken the place of a file is not in the way of removing that", async () => {
+  using temporary = await interrupted({ a: "1", b: "1" }, { "a/b": "2", b: "2" });
+  const { root, workspace } = temporary;
+  // As far as it had come when it was killed.
+  const [, write] = readSteps(workspace);
+  rmSync(join(root, "a"));
+  mkdirSync(join(root, "a"));
+  renameSync(stagedPath(workspace, write!), join(root, write!.path));
+  expect((await recover({ workspace, fetch: offline }))?.kept).toEqual([]);
+  expect(readFiles(root)).toEqual({ "a/b": "2", b: "2" });
 });
 
 test("a first checkout that was interrupted goes on with what is missing", async () => {
