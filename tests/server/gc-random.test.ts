@@ -206,8 +206,11 @@ async function collectSomehow(world: World, beside: () => Promise<unknown>): Pro
     counts.kills++;
     collected.push(world.killCollector(random() < 0.5 ? 0 : Infinity));
   }
+  const ended = Promise.all(collected);
+  // Told when it is its turn.
+  ended.catch(() => {});
   await beside();
-  await Promise.all(collected).catch(refused);
+  await ended.catch(refused);
   await Promise.allSettled(collected);
 }
 

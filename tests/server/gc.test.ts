@@ -14,6 +14,7 @@ import { openDiskStore } from "#server/store/disk.ts";
 import type { ObjectStore } from "#server/store/store.ts";
 import { blobsOf, holdings, pass, startPush, type SlowPush } from "../support/gc-world.ts";
 import { engines, startMs } from "../support/postgres.ts";
+import { newChangeName } from "../support/publish.ts";
 import {
   createRemote,
   startTestServer,
@@ -103,6 +104,31 @@ describe.skipIf(!isPostgres)("garbage collection", () => {
       code: "not-found",
     });
     expect((await remote.getEntry(change.name, "c")).entry).toBeDefined();
+  });
+
+  test("what versions that diverged replaced stays as long as their removal can be undone", async () => {
+    const { sql, store, remote, contents, collect } = await openWorld();
+    const commit = async (change: string, expectedVersion: number, text: string) => {
+      const root = contents.add({ file: text });
+      const push = startPush(contents, { root });
+      for (let step = 0; step < 3; step++) await push.step(remote);
+      const requestId = newRequestId();
+      const child = newChangeName();
+      await remote.commit({ requestId, change, expectedVersion, tree: root, parents: [], child });
+    };
+    const name = newChangeName();
+    await commit(name, 0, "replaced");
+    await commit(name, 1, "by one");
+    await commit(name, 1, "and by the other");
+    await pass(sql, 40 * dayMs);
+    await remote.removeChange(name);
+    for (let round = 0; round < 4; round++) {
+      await pass(sql, 1.5 * dayMs);
+      await collect();
+    }
+    await remote.undoOperation({ requestId: newRequestId(), number: 0 });
+    expect((await holdings(sql, store)).stored.size).toBe(2);
+    await expect(remote.getEntry(`${name}@1`, "file")).resolves.toMatchObject({ entry: {} });
   });
 
   test("who puts what is being deleted waits for that, and it is there in the end", async () => {

@@ -181,9 +181,12 @@ export async function needed(sql: Sql, contents: MemoryStore, retentionMs: numbe
     select version_id, parent_version_id from version_parents`;
   const kept = new Set(changes.filter((one) => !one.isRemoved).map((one) => one.versionId));
   for (const { id, createdAt } of versions) if (createdAt >= since) kept.add(id);
+  const shown = new Set(changes.filter((one) => !one.isRemoved).map((one) => one.name));
   for (const { effects, createdAt } of operations) {
     if (createdAt.getTime() < since) continue;
     for (const { change, before, after } of effects.changes) {
+      // Its removal can be undone.
+      shown.add(change);
       for (const version of versions) {
         const numbers = [before?.version, after.version];
         if (version.change === change && numbers.includes(version.number)) kept.add(version.id);
@@ -192,8 +195,7 @@ export async function needed(sql: Sql, contents: MemoryStore, retentionMs: numbe
   }
   for (const { id, change } of versions) {
     const next = versions.filter((version) => version.base === id && version.change === change);
-    const isVisible = changes.some(({ name, isRemoved }) => name === change && !isRemoved);
-    if (isVisible && next.length > 1) kept.add(id);
+    if (shown.has(change) && next.length > 1) kept.add(id);
   }
   for (const id of kept) {
     for (const parent of parents) if (parent.versionId === id) kept.add(parent.parentVersionId);

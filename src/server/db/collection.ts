@@ -213,7 +213,8 @@ function keptVersions(sql: Queries, repositoryId: number, retentionMs: number) {
           on base.repository_id = ${repositoryId} and base.version_id = next.base_version_id
           and base.change_id = next.change_id
         join changes c on c.repository_id = ${repositoryId} and c.change_id = next.change_id
-        where next.repository_id = ${repositoryId} and c.removed_at is null
+        where next.repository_id = ${repositoryId}
+          and (c.removed_at is null or c.name in (select name from moved))
         group by next.base_version_id having count(*) > 1
       ) roots
       union
