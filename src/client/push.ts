@@ -153,8 +153,9 @@ async function sendContents(
   { differences }: Scan,
   observe: (files: readonly UploadFile[]) => UploadObserver,
 ): Promise<UploadResult> {
-  const files = differences.flatMap(({ path, after }) => {
-    return after?.kind === "file" ? [{ path, file: after }] : [];
+  const files = differences.flatMap(({ path, before, after }) => {
+    const known = before?.kind === "file" ? before : undefined;
+    return after?.kind === "file" ? [{ path, file: after, before: known }] : [];
   });
   return await uploadFiles({ remote, root: workspace.root }, files, observe(files));
 }

@@ -3,11 +3,12 @@
  * the server says what of it is missing, and that is compressed and sent while the next batch is
  * read. A file that is too large to hold goes chunk by chunk, then the list of its chunks.
  */
-import { splitChunks } from "#core/chunk.ts";
+import { followChunks, splitChunks } from "#core/chunk.ts";
 import { PogoError } from "#core/errors.ts";
+import { isPogoError } from "#core/errors.ts";
 import { hashKey, sha256, sha256Stream, type Hash } from "#core/hash.ts";
 import { objectBytesMax } from "#core/limits.ts";
-import { encodeChunkList, encodeObject, type Chunk } from "#core/object.ts";
+import { decodeChunkList, encodeChunkList, encodeObject, type Chunk } from "#core/object.ts";
 import { readPlaceholder } from "#core/placeholder.ts";
 import type { Blob } from "#rpc/blobs.ts";
 import { openGarbage } from "./garbage.ts";
@@ -21,6 +22,8 @@ export type UploadObserver = { add(amount: { files?: number; bytes?: number }): 
 export type UploadFile = {
   path: string;
   file: Omit<HashedFile, "hash"> & { hash: Hash | undefined };
+  /** What the file was, if the repository may hold that. */
+  before?: { hash: Hash; size: number } | undefined;
 };
 
 export type UploadResult = {
@@ -33,6 +36,12 @@ export type UploadResult = {
 /** `isList`: the list of a large file's chunks, which is no content by itself. */
 type Item = { path: string; hash: Hash; size: number; isList?: boolean; encode(): Uint8Array };
 
+/** What files are read with. */
+type Reading = { root: string; known: Map<string, readonly Chunk[]> };
+
+// Of files of so many bytes altogether the chunks are held: some 100,000.
+const followedBytesMax = 64 * 2 ** 30;
+
 // Bounds what is in memory: one batch being sent, one being read.
 const batchBytes = 8 * 1024 * 1024;
 const batchCount = 2048;
@@ -44,11 +53,13 @@ export async function uploadFiles(
   observer: UploadObserver,
 ): Promise<UploadResult> {
   const result: UploadResult = { objects: 0, bytes: 0 };
+  const known = await knownChunks(remote, files);
   const sized = async (room: number) => {
     const most = files.reduce((sum, { file }) => sum + file.size, 0);
-    if (most > room) await requireRoom({ remote, root }, files);
+    if (most > room) await requireRoom({ remote, root, known }, files);
   };
-  const missing = ahead(missingItems(remote, readItems(root, files, observer), sized));
+  const items = readItems({ root, known }, files, observer);
+  const missing = ahead(missingItems(remote, items, sized));
   const first = await missing.next();
   if (first.done) return result;
   const garbage = openGarbage();
@@ -69,16 +80,40 @@ export async function uploadFiles(
   return result;
 }
 
+/** The chunks that large files consisted of, by key of their hash. To know none costs time only. */
+async function knownChunks(
+  remote: Remote,
+  files: readonly UploadFile[],
+): Promise<Reading["known"]> {
+  const known: Reading["known"] = new Map();
+  const wanted = new Map<string, Hash>();
+  let bytes = 0;
+  for (const { file, before } of files) {
+    if (!before || Math.min(before.size, file.size) <= objectBytesMax) continue;
+    if ((bytes += before.size) > followedBytesMax) break;
+    wanted.set(hashKey(before.hash), before.hash);
+  }
+  try {
+    for await (const object of remote.getObjects([...wanted.values()])) {
+      known.set(hashKey(object.hash), decodeChunkList(object.bytes));
+    }
+  } catch (error) {
+    // The repository has lost one, or somebody has had it obliterated.
+    if (!isPogoError(error)) throw error;
+  }
+  return known;
+}
+
 /**
  * Has the server refuse what it has no room for before anything is sent. All files are read for
  * it: only then is it known what of them is missing.
  */
 async function requireRoom(
-  { remote, root }: { remote: Remote; root: string },
+  { remote, root, known }: { remote: Remote } & Reading,
   files: readonly UploadFile[],
 ): Promise<void> {
   let bytes = 0;
-  for await (const items of missingItems(remote, readItems(root, files, { add() {} }))) {
+  for await (const items of missingItems(remote, readItems({ root, known }, files, { add() {} }))) {
     for (const { size, isList } of items) if (!isList) bytes += size;
   }
   await remote.findMissing([], [], bytes);
@@ -86,18 +121,20 @@ async function requireRoom(
 
 /** Reads files in order and yields what they consist of, a list of chunks after its chunks. */
 function* readItems(
-  root: string,
+  { root, known }: Reading,
   files: Iterable<UploadFile>,
   observer: UploadObserver,
 ): Generator<Item> {
-  for (const { path, file } of files) {
+  for (const { path, file, before } of files) {
+    const chunks = (before && known.get(hashKey(before.hash))) ?? [];
+    const readLarge = () => readChunks({ root, chunks }, path, file, observer);
     if (file.size > objectBytesMax) {
-      yield* readChunks(root, path, file, observer);
+      yield* readLarge();
     } else {
       const { bytes, stat, executable } = readWorkingFile(root, path);
       if (bytes.length > objectBytesMax) {
         // It grew since it was scanned.
-        yield* readChunks(root, path, file, observer);
+        yield* readLarge();
       } else {
         const contents = readPlaceholder(bytes);
         const hash = contents?.hash ?? sha256(bytes);
@@ -112,7 +149,7 @@ function* readItems(
 }
 
 function* readChunks(
-  root: string,
+  { root, chunks: known }: { root: string; chunks: readonly Chunk[] },
   path: string,
   file: UploadFile["file"],
   observer: UploadObserver,
@@ -120,10 +157,15 @@ function* readChunks(
   using opened = openWorkingFile(root, path);
   const whole = sha256Stream();
   const chunks: Chunk[] = [];
-  for (const view of splitChunks(hashedReader(opened.pieces(), whole))) {
+  const next = followChunks(known);
+  const lengthOf = (bytes: Uint8Array) => {
+    const chunk = next(bytes);
+    chunks.push(chunk);
+    return chunk.size;
+  };
+  for (const view of splitChunks(hashedReader(opened.pieces(), whole), lengthOf)) {
     const bytes = view.slice();
-    const hash = sha256(bytes);
-    chunks.push({ hash, size: bytes.length });
+    const { hash } = chunks.at(-1)!;
     yield { path, hash, size: bytes.length, encode: () => encodeObject(bytes) };
     observer.add({ bytes: bytes.length });
   }

@@ -6,8 +6,9 @@
  * Where files are cut decides which chunks two versions share, and nothing else: chunk lists made
  * with other parameters stay readable, they only share less with those made here.
  */
-import { sha256 } from "./hash.ts";
+import { equalHashes, hashKey, sha256 } from "./hash.ts";
 import { chunkBytesAverage, chunkBytesMax, chunkBytesMin } from "./limits.ts";
+import type { Chunk } from "./object.ts";
 
 // Bits of the hash that must be zero at a cut: one more than the average asks for up to the
 // average, one fewer beyond it. The upper bits are those that all 32 bytes have a say in. With two
@@ -37,10 +38,37 @@ export function chunkLength(bytes: Uint8Array): number {
 }
 
 /**
+ * Finds the first chunk of bytes as `chunkLength` does, call for call, where another file is known
+ * to be alike: as long as the chunks are that one's, in its order, they are hashed and not cut,
+ * which takes much longer.
+ */
+export function followChunks(known: readonly Chunk[]): (bytes: Uint8Array) => Chunk {
+  const following = new Map<string, Chunk | undefined>();
+  for (const [index, { hash }] of known.entries()) {
+    const key = hashKey(hash);
+    if (!following.has(key)) following.set(key, known[index + 1]);
+  }
+  let expected = known[0];
+  return (bytes) => {
+    let size = expected?.size ?? 0;
+    let hash = expected && bytes.length >= size ? sha256(bytes.subarray(0, size)) : undefined;
+    if (!expected || !hash || !equalHashes(hash, expected.hash)) {
+      size = chunkLength(bytes);
+      hash = sha256(bytes.subarray(0, size));
+    }
+    expected = following.get(hashKey(hash));
+    return { hash, size };
+  };
+}
+
+/**
  * Splits what `read` yields into chunks. `read` fills a part of the buffer that it is given and
  * says how much, 0 at the end. A chunk is a view that is valid until the next one is asked for.
  */
-export function* splitChunks(read: (into: Uint8Array) => number): Generator<Uint8Array> {
+export function* splitChunks(
+  read: (into: Uint8Array) => number,
+  lengthOf: (bytes: Uint8Array) => number = chunkLength,
+): Generator<Uint8Array> {
   const buffer = new Uint8Array(2 * chunkBytesMax);
   let start = 0;
   let end = 0;
@@ -57,7 +85,7 @@ export function* splitChunks(read: (into: Uint8Array) => number): Generator<Uint
       }
     }
     if (start === end) return;
-    const length = chunkLength(buffer.subarray(start, end));
+    const length = lengthOf(buffer.subarray(start, Math.min(end, start + chunkBytesMax)));
     yield buffer.subarray(start, start + length);
     start += length;
   }

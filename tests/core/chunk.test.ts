@@ -1,7 +1,8 @@
 import { describe, expect, test } from "bun:test";
-import { chunkLength, splitChunks } from "#core/chunk.ts";
+import { chunkLength, followChunks, splitChunks } from "#core/chunk.ts";
 import { hashKey, sha256, toHex } from "#core/hash.ts";
 import { chunkBytesAverage, chunkBytesMax, chunkBytesMin } from "#core/limits.ts";
+import type { Chunk } from "#core/object.ts";
 import { seededRandom } from "../support/random.ts";
 
 const { seed, random } = seededRandom();
@@ -76,7 +77,43 @@ describe("chunks", () => {
       expect(added.size).toBeLessThanOrEqual(5);
     }
   });
+
+  test(`a file that follows a known one is cut as it would be without ${label}`, () => {
+    const bytes = noise(32 * mib, 5);
+    const known = chunksOf(bytes);
+    const at = Math.floor(random() * (bytes.length - 2 * mib));
+    const changed = Buffer.concat([
+      bytes.subarray(0, at),
+      noise(mib, 6),
+      bytes.subarray(at + 1000, -mib),
+      bytes.subarray(0, mib),
+    ]);
+    for (const list of [known, [], chunksOf(changed), known.toReversed()]) {
+      expect(chunksOf(changed, followChunks(list))).toEqual(chunksOf(changed));
+    }
+  });
+
+  test("a file that was cut otherwise stays cut so where it is the same", () => {
+    const bytes = noise(8 * mib, 7);
+    const halves = [0, 1, 2, 3].map((index) => {
+      return {
+        hash: sha256(bytes.subarray(index * 2 * mib, (index + 1) * 2 * mib)),
+        size: 2 * mib,
+      };
+    });
+    expect(chunksOf(bytes, followChunks(halves))).toEqual(halves);
+  });
 });
+
+function chunksOf(bytes: Uint8Array, next = followChunks([])): Chunk[] {
+  const chunks: Chunk[] = [];
+  for (let rest = bytes; rest.length > 0;) {
+    const chunk = next(rest.subarray(0, chunkBytesMax));
+    chunks.push(chunk);
+    rest = rest.subarray(chunk.size);
+  }
+  return chunks;
+}
 
 function sizesOf(bytes: Uint8Array): number[] {
   const sizes: number[] = [];

@@ -6,7 +6,7 @@
  */
 import { closeSync, constants, fstatSync, ftruncateSync, openSync } from "node:fs";
 import { fchmodSync, readSync, unlinkSync, writeSync } from "node:fs";
-import { chunkLength } from "#core/chunk.ts";
+import { followChunks } from "#core/chunk.ts";
 import { PogoError } from "#core/errors.ts";
 import { equalHashes, hashKey, sha256, sha256Stream, toHex, type Hash } from "#core/hash.ts";
 import { chunkBytesMax } from "#core/limits.ts";
@@ -150,27 +150,16 @@ async function keepWritten(parts: Parts): Promise<void> {
  */
 async function copyFrom(parts: Parts, source: string): Promise<void> {
   const { assembly, missing, pause } = parts;
-  const following = new Map<string, Chunk | undefined>();
-  for (const [index, { hash }] of assembly.chunks.entries()) {
-    const key = hashKey(hash);
-    if (!following.has(key)) following.set(key, assembly.chunks[index + 1]);
-  }
+  const next = followChunks(assembly.chunks);
   using file = openSource(source);
-  let expected = assembly.chunks[0];
   for (let offset = 0; missing.size > 0;) {
     const bytes = file?.at(offset);
     if (!bytes || bytes.length === 0) return;
-    let chunk = bytes.subarray(0, expected?.size ?? 0);
-    let hash = expected && sha256(chunk);
-    if (!expected || !hash || !equalHashes(hash, expected.hash)) {
-      chunk = bytes.subarray(0, chunkLength(bytes));
-      hash = sha256(chunk);
-    }
+    const { hash, size } = next(bytes);
     const key = hashKey(hash);
-    if (missing.has(key)) put(parts, key, chunk);
-    expected = following.get(key);
-    offset += chunk.length;
-    await pause(chunk.length);
+    if (missing.has(key)) put(parts, key, bytes.subarray(0, size));
+    offset += size;
+    await pause(size);
   }
 }
 
