@@ -4,11 +4,9 @@
  */
 import { hashKey } from "#core/hash.ts";
 import { objectBytesMax } from "#core/limits.ts";
-import { joinPath } from "#core/path.ts";
-import type { FileEntry } from "#core/tree.ts";
 import { statWords } from "#native/directory.ts";
 import type { Remote } from "./remote.ts";
-import { directoryOutline, directoryRow, rowEntries } from "./state-directories.ts";
+import { baseFiles } from "./state-directories.ts";
 import { uploadFiles, type UploadFile, type UploadObserver, type UploadResult } from "./upload.ts";
 import type { Scan } from "./working-copy/scan.ts";
 import type { Workspace } from "./workspace.ts";
@@ -20,14 +18,16 @@ export async function repairContents(
   observe: (files: UploadFile[]) => UploadObserver,
 ): Promise<UploadResult> {
   const differing = new Set(differences.map(({ path }) => path));
-  const standing = baseFiles(workspace, (path) => !differing.has(path));
+  const files = [...baseFiles(workspace.state)].filter(({ path }) => !differing.has(path));
+  // One of each content.
+  const standing = [...new Map(files.map((file) => [hashKey(file.entry.hash), file])).values()];
   const missing = await remote.findMissing(
     standing.map(({ entry }) => entry.hash),
     [],
   );
   const lost = new Set(missing.objects.map((index) => standing[index]));
   const obliterated = new Set(missing.obliterated.map((index) => standing[index]));
-  const files = standing
+  const lostFiles = standing
     // The list of a large file's chunks may be whole, and a chunk lost: each is asked for.
     .filter((file) => lost.has(file) || file.entry.size > objectBytesMax)
     .filter((file) => !obliterated.has(file))
@@ -35,22 +35,5 @@ export async function repairContents(
       const file = { size, executable, hash: undefined, stat: new Uint32Array(statWords) };
       return { path, file };
     });
-  return await uploadFiles({ remote, root: workspace.root }, files, observe(files));
-}
-
-/** Files of the base that are wanted, one of each content. */
-function baseFiles(
-  { state }: Workspace,
-  isWanted: (path: string) => boolean,
-): { path: string; entry: FileEntry }[] {
-  const files = new Map<string, { path: string; entry: FileEntry }>();
-  for (const { path } of directoryOutline(state)) {
-    const row = directoryRow(state, path);
-    for (const entry of row ? rowEntries(state, row) : []) {
-      const child = joinPath(path, entry.name);
-      if (entry.kind !== "file" || !isWanted(child)) continue;
-      files.set(hashKey(entry.hash), { path: child, entry });
-    }
-  }
-  return [...files.values()];
+  return await uploadFiles({ remote, root: workspace.root }, lostFiles, observe(lostFiles));
 }
