@@ -1,7 +1,7 @@
 /** The thorough part of a scan: lists directories and compares what stands in them. */
 import { PogoError } from "#core/errors.ts";
 import { foldName, joinPath } from "#core/path.ts";
-import type { Entry } from "#core/tree.ts";
+import { compareNames, type Entry } from "#core/tree.ts";
 import { kindOfMode, statWords, type EntryKind, type Listing } from "#native/directory.ts";
 import { directoryRow, rowEntries, type DirectoryRow } from "../state-directories.ts";
 import { compareFile, compareLink } from "./compare-file.ts";
@@ -225,12 +225,16 @@ function checkCollisions(visit: Visit, path: string, entries: readonly NodeEntry
   for (const { name } of entries) {
     const fold = plainName.test(name) ? name.toLowerCase() : foldName(name);
     const other = folded.get(fold);
-    if (other === undefined) folded.set(fold, name);
-    else {
-      const problem = `differs from ${JSON.stringify(other)} in case or accents' spelling only`;
-      const hint = "rename one of them, or allow such names here: pogo push --case-sensitive";
-      visit.offences.push({ path: joinPath(path, name), problem, hint });
+    if (other === undefined) {
+      folded.set(fold, name);
+      continue;
     }
+    // Directories list names in any order, and what is said of them does not depend on it.
+    const [first, second] = compareNames(other, name) < 0 ? [other, name] : [name, other];
+    folded.set(fold, first);
+    const problem = `differs from ${JSON.stringify(first)} in case or accents' spelling only`;
+    const hint = "rename one of them, or allow such names here: pogo push --case-sensitive";
+    visit.offences.push({ path: joinPath(path, second), problem, hint });
   }
 }
 
