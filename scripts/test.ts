@@ -10,6 +10,7 @@
  *   FILE…      only these, and any option of `bun test`
  */
 import { existsSync, statfsSync } from "node:fs";
+import { availableParallelism } from "node:os";
 import { join } from "node:path";
 
 import { buildForThisMachine } from "./build.ts";
@@ -76,20 +77,25 @@ const memory = memoryDirectory();
 if (memory !== undefined) process.env["TMPDIR"] ??= memory;
 const program = await buildForThisMachine();
 const prepared = await prepareDatabases(program);
+// Some of what they do is waiting, for one another's processes and for what is to fail.
+const workers = availableParallelism() + 1;
 const results = join(root, "dist", "test-results.xml");
-const child = Bun.spawn([process.execPath, "test", "--parallel", ...selection(), ...reporter()], {
-  cwd: root,
-  stdio: ["ignore", "inherit", "inherit"],
-  env: {
-    ...process.env,
-    ...prepared.environment,
-    POGO_TEST_PROGRAM: program,
-    ...(given.includes("--crash") && { POGO_TEST_KILLS: "200" }),
-    ...(given.includes("--gc") && { POGO_TEST_EPOCHS: "1000" }),
-    ...(given.includes("--fuzz") && { POGO_TEST_FUZZ: "300" }),
-    ...((given.includes("--load") || given.includes("--model")) && { POGO_TEST_LOAD: "full" }),
+const child = Bun.spawn(
+  [process.execPath, "test", `--parallel=${workers}`, ...selection(), ...reporter()],
+  {
+    cwd: root,
+    stdio: ["ignore", "inherit", "inherit"],
+    env: {
+      ...process.env,
+      ...prepared.environment,
+      POGO_TEST_PROGRAM: program,
+      ...(given.includes("--crash") && { POGO_TEST_KILLS: "200" }),
+      ...(given.includes("--gc") && { POGO_TEST_EPOCHS: "1000" }),
+      ...(given.includes("--fuzz") && { POGO_TEST_FUZZ: "300" }),
+      ...((given.includes("--load") || given.includes("--model")) && { POGO_TEST_LOAD: "full" }),
+    },
   },
-});
+);
 const exitCode = await child.exited;
 await prepared[Symbol.asyncDispose]();
 const { passed, failed, skipped } = await counts();

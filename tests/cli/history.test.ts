@@ -19,13 +19,14 @@ afterAll(() => scene[Symbol.asyncDispose]());
 
 /** A working copy with changes one on top of the other, each described and named as its file. */
 async function stack(...names: string[]): Promise<Copy> {
-  const copy = await ann.init({});
-  for (const name of names) {
-    copy.write({ [name]: `${name}\n` });
-    await copy.ok("commit", "-m", name);
-    await copy.ok("bookmark", "set", name, "@-");
-  }
-  return copy;
+  return await ann.published(
+    ...names.map((name, index) => ({
+      bookmark: name,
+      description: name,
+      files: filesOf(...names.slice(0, index + 1)),
+      on: names[index - 1],
+    })),
+  );
 }
 
 const filesOf = (...names: string[]): Files => {

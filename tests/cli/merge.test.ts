@@ -1,10 +1,10 @@
 /** Merging as people do it: the real program in working copies. */
 import { afterAll, beforeAll, expect, test } from "bun:test";
-import { readFileSync, rmSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import { join } from "node:path";
 
 import { openScene, type Copy, type Person, type Scene } from "../support/scene.ts";
-import { readFiles, writeFiles, type Files } from "../support/workspace.ts";
+import { readFiles, type Files } from "../support/workspace.ts";
 
 let scene: Scene;
 let ann: Person;
@@ -16,17 +16,11 @@ afterAll(() => scene[Symbol.asyncDispose]());
 
 /** A working copy with two changes on top of one, as `ours` and `theirs`; it is at neither. */
 async function apart(base: Files, ours: Files, theirs: Files): Promise<Copy> {
-  const copy = await ann.init(base);
-  await copy.ok("push", "-m", "base");
-  await copy.ok("bookmark", "set", "base");
-  for (const [name, files] of Object.entries({ ours, theirs })) {
-    await copy.ok("new", "base", "-m", `by ${name}`);
-    for (const path of Object.keys(readFiles(copy.root))) rmSync(join(copy.root, path));
-    writeFiles(copy.root, files);
-    await copy.ok("push");
-    await copy.ok("bookmark", "set", name);
-  }
-  return copy;
+  return await ann.published(
+    { bookmark: "base", description: "base", files: base },
+    { bookmark: "ours", description: "by ours", files: ours, on: "base" },
+    { bookmark: "theirs", description: "by theirs", files: theirs, on: "base" },
+  );
 }
 
 const textOf = ({ root }: Copy, path: string) => readFileSync(join(root, path), "utf8");

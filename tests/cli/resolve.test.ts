@@ -16,15 +16,15 @@ afterAll(() => scene[Symbol.asyncDispose]());
 
 /** A working copy at the merge of changes on top of one, at `side1`, `side2`, and so on. */
 async function merged(base: Files, ...sides: Files[]): Promise<Copy> {
-  const copy = await ann.init(base);
-  await copy.ok("push", "-m", "base");
-  await copy.ok("bookmark", "set", "base");
-  for (const [index, files] of sides.entries()) {
-    await copy.ok("new", "base", "-m", `change ${index + 1}`);
-    replace(copy, files);
-    await copy.ok("push");
-    await copy.ok("bookmark", "set", `side${index + 1}`);
-  }
+  const copy = await ann.published(
+    { bookmark: "base", description: "base", files: base },
+    ...sides.map((files, index) => ({
+      bookmark: `side${index + 1}`,
+      description: `change ${index + 1}`,
+      files,
+      on: "base",
+    })),
+  );
   await copy.run(["new", ...sides.map((_, index) => `side${index + 1}`)]);
   return copy;
 }

@@ -4,7 +4,7 @@
  * server says is what the model says. At last the repository is restored to random points.
  *
  * POGO_TEST_LOAD=full makes 10,000 operations on PostgreSQL (`bun run test --model`), else it is
- * 40 on each engine; POGO_TEST_SEED repeats a run.
+ * 20 on each engine; POGO_TEST_SEED repeats a run.
  */
 import { test } from "bun:test";
 
@@ -15,7 +15,7 @@ import { runModel } from "./run.ts";
 const isFull = process.env["POGO_TEST_LOAD"] === "full";
 const size = isFull
   ? { operations: 10_000, restores: 100, visibleMax: 36 }
-  : { operations: 40, restores: 2, visibleMax: 20 };
+  : { operations: 20, restores: 2, visibleMax: 20 };
 
 test.each(isFull ? engines.slice(0, 1) : engines)(
   "whatever clients do, the server is where a simple model is: %s",

@@ -13,7 +13,7 @@ import { MemoryStore, type Snapshot } from "./snapshot.ts";
 export type RandomNumber = () => number;
 
 /** How often to kill in all: what POGO_TEST_KILLS says, 20 in CI, or else not often. */
-export const killCount = Number(process.env["POGO_TEST_KILLS"] ?? 8);
+export const killCount = Number(process.env["POGO_TEST_KILLS"] ?? 4);
 
 const names = Array.from({ length: 40 }, (_, index) => `d${index % 4}/e${index % 3}/f${index}`);
 

@@ -9,6 +9,7 @@ import { connect } from "#server/db/connect.ts";
 import type { ServerOptions } from "#server/server.ts";
 import { openPogo, type Outcome, type Pogo, type RunOptions } from "./pogo.ts";
 import type { Engine } from "./postgres.ts";
+import { publish } from "./publish.ts";
 import { startTestServer, testRootToken, type TestServer } from "./server.ts";
 import { writeFiles, type Files } from "./workspace.ts";
 
@@ -35,12 +36,22 @@ export type Person = {
   run(...args: string[]): Promise<Outcome>;
   /** Creates a repository with a working copy of it in a new directory. */
   init(files?: Files, ...options: string[]): Promise<Copy>;
+  /** Clones a new repository in which changes were published before, each with a bookmark. */
+  published(...changes: PublishedChange[]): Promise<Copy>;
   /** Clones a repository into a new directory. */
   clone(repository: string, ...options: string[]): Promise<Copy>;
   /** A repository as this user's programs see it, without a working copy. */
   remote(repository: string): Remote;
   /** A directory as it is. */
   at(root: string, repository?: string): Copy;
+};
+
+/** A change that the tests begin with, on top of that of a bookmark if it says so. */
+export type PublishedChange = {
+  bookmark: string;
+  description: string;
+  files: Files;
+  on?: string | undefined;
 };
 
 export type Failure = { code: string; message: string; hint?: string; exitCode: number };
@@ -102,6 +113,21 @@ export async function openScene(
         const path = directory();
         await pogo.ok(["clone", `${url}/${repository}`, path, ...options]);
         return copyAt(self, pogo, path, repository);
+      },
+      async published(...changes) {
+        const remote = self.remote(`repository-${++repositories}`);
+        await remote.createRepository({ public: false, caseSensitive: false });
+        const made = new Map<string, { name: string; version: number }>();
+        for (const { bookmark, description, files, on } of changes) {
+          const below = on === undefined ? undefined : made.get(on);
+          const parents = below
+            ? [{ change: below.name, version: below.version, description: "", prefix: "" }]
+            : [];
+          const { change } = await publish(remote, files, { description, parents });
+          await remote.setBookmark(bookmark, change!.name);
+          made.set(bookmark, change!);
+        }
+        return await self.clone(remote.repository);
       },
       remote: (repository) => openRemote(server.channel(token), repository),
       at: (path, repository = "") => copyAt(self, pogo, path, repository),

@@ -7,7 +7,7 @@
 import { isPogoError, PogoError } from "#core/errors.ts";
 import { toHex, type Hash } from "#core/hash.ts";
 import { openDiskStore } from "./disk.ts";
-import { missingObject, type ObjectStore, type StoredObject } from "./store.ts";
+import { checkObject, missingObject, type ObjectStore, type StoredObject } from "./store.ts";
 import { findVolumes, isMounted, type FoundVolume } from "./volume-marker.ts";
 
 export type RebalanceProgress = { checked: number; moved: number; movedBytes: number };
@@ -47,6 +47,7 @@ class Volumes implements VolumesStore {
   }
 
   async putAll(objects: readonly StoredObject[]): Promise<void> {
+    for (const { hash, encoded } of objects) checkObject(hash, encoded);
     let left: readonly StoredObject[] = objects;
     const refusals = new Map<Volume, unknown>();
     while (left.length > 0) {

@@ -102,7 +102,7 @@ describe("disk store", () => {
 
   test("a put of many lets other work have its turn", async () => {
     await using store = await openDiskStore(freshDirectory());
-    const objects = Array.from({ length: 500 }, (_, index) => objectOf(`turn ${index}`));
+    const objects = Array.from({ length: 2000 }, (_, index) => objectOf(`turn ${index}`));
     let turns = 0;
     const ticking = setInterval(() => turns++, 0);
     await store.putAll(objects);
