@@ -126,6 +126,8 @@ export function inspectObject(encoded: Uint8Array): InspectedObject {
 
 /** Decodes contents that are stored whole and checks that they are what the hash names. */
 export function decodeObject(hash: Hash, encoded: Uint8Array): Uint8Array {
+  // Refuses that of other contents.
+  decodeTombstone(hash, encoded);
   const raw = decodePart(encoded);
   if (!equalHashes(sha256(raw), hash)) {
     throw new PogoError("corrupt", `object ${toHex(hash)} has other contents than its hash says`);
@@ -137,6 +139,8 @@ export function decodeObject(hash: Hash, encoded: Uint8Array): Uint8Array {
 export function decodePart(encoded: Uint8Array): Uint8Array {
   const { codec, rawSize, payload } = inspectObject(encoded);
   if (codec === "tombstone") {
+    // No checksum is of the codec: a flipped bit of it must not pass for a tombstone.
+    if (!readPlaceholder(payload)) throw malformed("a tombstone that says nothing");
     const message = `these contents were obliterated ${readReason(payload)}`;
     throw new PogoError("obliterated", message);
   }
