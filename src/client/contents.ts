@@ -1,7 +1,12 @@
 /** Contents of files by hash, from the server, verified. */
-import { PogoError } from "#core/errors.ts";
 import { equalHashes, sha256Stream, toHex, type Hash } from "#core/hash.ts";
-import { decodeChunkList, decodeObject, decodeTombstone, inspectObject } from "#core/object.ts";
+import {
+  decodeChunkList,
+  decodeObject,
+  decodeTombstone,
+  inspectObject,
+  otherFile,
+} from "#core/object.ts";
 import type { Remote } from "./remote.ts";
 
 // Chunks of one request: enough for a stream, few enough to stop early.
@@ -46,7 +51,7 @@ async function* expand(
     }
   }
   if (!equalHashes(whole.digest(), hash)) {
-    throw new PogoError("corrupt", `the chunks of ${toHex(hash)} make up another file`);
+    throw otherFile(hash);
   }
 }
 

@@ -1,13 +1,8 @@
 /** One repository on a server, as the client sees it: calls with the repository filled in. */
-import {
-  chunkListBytesMax,
-  commitDeadlineMs,
-  hashesPerRequestMax,
-  objectBytesMax,
-  treeBytesMax,
-} from "#core/limits.ts";
+import { commitDeadlineMs, hashesPerRequestMax, treeBytesMax } from "#core/limits.ts";
 import { isPogoError } from "#core/errors.ts";
 import { hashKey, type Hash } from "#core/hash.ts";
+import { encodedBytesMax } from "#core/object.ts";
 import { compareNames } from "#core/tree.ts";
 import {
   ArchiveServiceService as Archives,
@@ -53,9 +48,6 @@ export type Remote = ReturnType<typeof openRemote>;
 
 /** What a mutation needs beside its own arguments. */
 export type CommitArguments = Omit<CommitRequest, "repository">;
-
-// An encoded object is never much larger than its contents: it is stored raw when it would be.
-const encodedBytesMax = Math.max(objectBytesMax, chunkListBytesMax) + 1024;
 
 /** Sixteen random bytes by which the server knows a request that is sent again. */
 export function newRequestId(): Uint8Array {

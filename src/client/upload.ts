@@ -4,8 +4,7 @@
  * read. A file that is too large to hold goes chunk by chunk, then the list of its chunks.
  */
 import { followChunks, splitChunks } from "#core/chunk.ts";
-import { PogoError } from "#core/errors.ts";
-import { isPogoError } from "#core/errors.ts";
+import { isPogoError, PogoError } from "#core/errors.ts";
 import { hashKey, sha256, sha256Stream, type Hash } from "#core/hash.ts";
 import { objectBytesMax } from "#core/limits.ts";
 import { decodeChunkList, encodeChunkList, encodeObject, type Chunk } from "#core/object.ts";

@@ -149,6 +149,11 @@ export function decodePart(encoded: Uint8Array): Uint8Array {
   return raw;
 }
 
+/** The failure to put a file together: what its chunks make up has another hash. */
+export function otherFile(hash: Hash): PogoError {
+  return new PogoError("corrupt", `the chunks of ${toHex(hash)} make up another file`);
+}
+
 /** Decodes a chunk list. That the chunks make up the file is for their receiver to check. */
 export function decodeChunkList(encoded: Uint8Array): Chunk[] {
   const { codec, rawSize, payload } = inspectObject(encoded);

@@ -48,6 +48,17 @@ export function readWholeFile(path: string, bytesMax: number): Uint8Array {
   }
 }
 
+/** Fills a buffer from an offset of an open file; says how much there was. */
+export function readAt(fd: number, into: Uint8Array, offset: number): number {
+  let filled = 0;
+  while (filled < into.length) {
+    const count = readSync(fd, into, filled, into.length - filled, offset + filled);
+    if (count === 0) break;
+    filled += count;
+  }
+  return filled;
+}
+
 function createFile<T>(
   path: string,
   bytes: Uint8Array,

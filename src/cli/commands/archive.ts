@@ -84,7 +84,7 @@ async function save(
   try {
     try {
       for await (const { data } of messages) {
-        for (let at = 0; at < data.length;) at += (await file.write(data, at)).bytesWritten;
+        await file.writeFile(data);
         bytes += data.length;
         line.add({ bytes: data.length });
       }

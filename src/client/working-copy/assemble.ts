@@ -5,12 +5,13 @@
  * the whole is hashed at the end. One chunk is in memory at a time.
  */
 import { closeSync, constants, fstatSync, ftruncateSync, openSync } from "node:fs";
-import { fchmodSync, readSync, unlinkSync, writeSync } from "node:fs";
+import { fchmodSync, unlinkSync, writeSync } from "node:fs";
 import { followChunks } from "#core/chunk.ts";
 import { PogoError } from "#core/errors.ts";
 import { equalHashes, hashKey, sha256, sha256Stream, toHex, type Hash } from "#core/hash.ts";
 import { chunkBytesMax } from "#core/limits.ts";
-import { decodeObject, type Chunk } from "#core/object.ts";
+import { decodeObject, otherFile, type Chunk } from "#core/object.ts";
+import { readAt } from "#native/files.ts";
 import { openGarbage } from "../garbage.ts";
 import type { CheckoutObserver, ObjectSource } from "./stage.ts";
 import { isExecutable } from "./stat.ts";
@@ -64,7 +65,7 @@ export async function assembleFile(
     writing(path, () => ftruncateSync(descriptor, size));
     if (!equalHashes(await hashWhole(parts), hash)) {
       unlinkSync(partial);
-      throw new PogoError("corrupt", `the chunks of ${toHex(hash)} make up another file`);
+      throw otherFile(hash);
     }
   } finally {
     closeSync(descriptor);
@@ -222,16 +223,6 @@ function openSource(path: string) {
     },
     [Symbol.dispose]: () => closeSync(descriptor),
   };
-}
-
-function readAt(descriptor: number, into: Uint8Array, offset: number): number {
-  let filled = 0;
-  while (filled < into.length) {
-    const count = readSync(descriptor, into, filled, into.length - filled, offset + filled);
-    if (count === 0) break;
-    filled += count;
-  }
-  return filled;
 }
 
 function writeAt(descriptor: number, bytes: Uint8Array, offset: number): void {

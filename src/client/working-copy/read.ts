@@ -3,11 +3,12 @@
  * read again, and after a few times refused: what is sent is what stood on the disk at one moment.
  * Nothing here needs the working copy's state, so that it can run in any thread.
  */
-import { closeSync, constants, openSync, readlinkSync, readSync } from "node:fs";
+import { closeSync, constants, openSync, readlinkSync } from "node:fs";
 import { PogoError } from "#core/errors.ts";
 import { sha256, sha256Stream, type Hash } from "#core/hash.ts";
 import { readPlaceholder } from "#core/placeholder.ts";
 import { kindOfMode, statDescriptor, statWords } from "#native/directory.ts";
+import { readAt } from "#native/files.ts";
 import { equalStats, isExecutable, statSize, type Stat } from "./stat.ts";
 
 export type ReadFile = { bytes: Uint8Array; stat: Stat; executable: boolean };
@@ -23,12 +24,7 @@ const openFlags = constants.O_RDONLY | (constants.O_NOFOLLOW ?? 0) | (constants.
 export function readWorkingFile(root: string, path: string): ReadFile {
   return readSteadily(root, path, (descriptor, stat) => {
     const bytes: Uint8Array = Buffer.allocUnsafeSlow(statSize(stat));
-    let filled = 0;
-    while (filled < bytes.length) {
-      const count = readSync(descriptor, bytes, filled, bytes.length - filled, filled);
-      if (count === 0) return undefined;
-      filled += count;
-    }
+    if (!readExactly(descriptor, bytes, 0)) return undefined;
     return { bytes, stat, executable: isExecutable(stat[0]!) };
   });
 }
@@ -162,13 +158,7 @@ function isUnchanged(descriptor: number, stat: Stat): boolean {
 }
 
 function readExactly(descriptor: number, into: Uint8Array, offset: number): boolean {
-  let filled = 0;
-  while (filled < into.length) {
-    const count = readSync(descriptor, into, filled, into.length - filled, offset + filled);
-    if (count === 0) return false;
-    filled += count;
-  }
-  return true;
+  return readAt(descriptor, into, offset) === into.length;
 }
 
 function changing(path: string, cause?: unknown): PogoError {

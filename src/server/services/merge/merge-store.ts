@@ -1,6 +1,5 @@
 import { splitChunks } from "#core/chunk.ts";
-import { PogoError } from "#core/errors.ts";
-import { hashKey, sha256, toHex, type Hash } from "#core/hash.ts";
+import { hashKey, sha256, type Hash } from "#core/hash.ts";
 import { mergeTextBytesMax, objectBytesMax, putGroupBytes } from "#core/limits.ts";
 import type { MergeStore } from "#core/merge.ts";
 import {
@@ -9,6 +8,7 @@ import {
   encodeChunkList,
   encodeObject,
   inspectObject,
+  otherFile,
   type Chunk,
 } from "#core/object.ts";
 import { decodeTree, type Entry } from "#core/tree.ts";
@@ -53,7 +53,7 @@ export function openMergeStore(
     }
     const whole = Buffer.concat(pieces);
     if (Buffer.compare(sha256(whole), hash) === 0) return whole;
-    throw new PogoError("corrupt", `the chunks of ${toHex(hash)} make up another file`);
+    throw otherFile(hash);
   }
 
   function add(hash: Hash, encoded: Uint8Array, rawSize: number, chunks?: Chunk[]): void {

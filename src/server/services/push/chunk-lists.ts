@@ -2,7 +2,7 @@
 import { isPogoError, PogoError } from "#core/errors.ts";
 import { equalHashes, hashKey, sha256Stream, toHex, type Hash } from "#core/hash.ts";
 import { hashesPerRequestMax, objectBytesMax } from "#core/limits.ts";
-import { decodeChunkList, decodePart, inspectObject, type Chunk } from "#core/object.ts";
+import { decodeChunkList, decodePart, inspectObject, otherFile, type Chunk } from "#core/object.ts";
 import { countKept, findObjects, type ObjectRow } from "../../db/objects.ts";
 import { promised } from "../../db/revive.ts";
 import type { Parts } from "../calls.ts";
@@ -63,7 +63,7 @@ export async function verifyChunkList(
     whole.update(decodePart(current));
   }
   if (equalHashes(whole.digest(), hash)) return;
-  throw new PogoError("corrupt", `the chunks of ${toHex(hash)} make up another file`);
+  throw otherFile(hash);
 }
 
 function checkChunk(list: Hash, { hash, size }: Chunk, row: ObjectRow | undefined): void {
