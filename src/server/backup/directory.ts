@@ -15,11 +15,12 @@ import { join } from "node:path";
 
 import { isPogoError, PogoError } from "#core/errors.ts";
 import { hashKey, toHex, type Hash } from "#core/hash.ts";
-import { abandonedMs } from "#core/limits.ts";
+import { abandonedMs, putGroupCount } from "#core/limits.ts";
 import { decodeObject, inspectObject } from "#core/object.ts";
+import { errno } from "../store/disk-error.ts";
 import { openDiskStore } from "../store/disk.ts";
 import type { ObjectStore } from "../store/store.ts";
-import { readRows, verifySnapshot } from "./format.ts";
+import { readBytea, readRows, verifySnapshot } from "./format.ts";
 
 export type Backup = AsyncDisposable & {
   directory: string;
@@ -118,14 +119,16 @@ export async function* neededObjects(path: string): AsyncGenerator<NamedObject> 
       const { hash, stored_size, doomed_at } = JSON.parse(row) as Record<string, unknown>;
       // Nobody holds it: it was about to be deleted. Or it has no bytes: it was obliterated.
       if (doomed_at !== null || Number(stored_size) === 0) continue;
-      const bytes = Uint8Array.fromHex(String(hash).replace("\\x", ""));
-      yield { hash: bytes, storedSize: Number(stored_size) };
+      yield { hash: readBytea(hash), storedSize: Number(stored_size) };
     }
   }
 }
 
-/** Those of them that are not there: told by their names alone. */
-export async function* missingObjects(backup: Backup, path: string): AsyncGenerator<NamedObject> {
+/** The same, and whether they are there: told by their names alone. */
+export async function* lookedUpObjects(
+  backup: Backup,
+  path: string,
+): AsyncGenerator<NamedObject & { isThere: boolean }> {
   let fanOut = "";
   let names = new Set<string>();
   for await (const object of neededObjects(path)) {
@@ -133,8 +136,33 @@ export async function* missingObjects(backup: Backup, path: string): AsyncGenera
       fanOut = fanOutOf(object.hash);
       names = new Set(listNames(join(backup.directory, "objects", fanOut)));
     }
-    if (!names.has(toHex(object.hash))) yield object;
+    yield { ...object, isThere: names.has(toHex(object.hash)) };
   }
+}
+
+/** Those of them that are not there. */
+export async function* missingObjects(backup: Backup, path: string): AsyncGenerator<NamedObject> {
+  for await (const { isThere, ...object } of lookedUpObjects(backup, path)) {
+    if (!isThere) yield object;
+  }
+}
+
+/** Gathers objects into as many as are stored together, or fewer: `bytesMax` bounds a page. */
+export async function* pages(
+  objects: AsyncIterable<NamedObject>,
+  bytesMax = Infinity,
+): AsyncGenerator<NamedObject[]> {
+  let page: NamedObject[] = [];
+  let bytes = 0;
+  for await (const object of objects) {
+    page.push(object);
+    bytes += object.storedSize;
+    if (page.length < putGroupCount && bytes < bytesMax) continue;
+    yield page;
+    page = [];
+    bytes = 0;
+  }
+  if (page.length > 0) yield page;
 }
 
 /** Refuses what is not the contents that the hash names, as far as it can be seen without keys. */
@@ -185,7 +213,7 @@ function readMarker(directory: string): string | undefined {
   try {
     text = readFileSync(join(directory, markerName), "utf8");
   } catch (error) {
-    if (isMissing(error)) return undefined;
+    if (errno(error) === "ENOENT") return undefined;
     throw error;
   }
   const server = /^\{"server":"([0-9a-f-]{36})"\}\s*$/.exec(text)?.[1];
@@ -199,13 +227,9 @@ function listNames(directory: string): string[] {
   try {
     return readdirSync(directory);
   } catch (error) {
-    if (isMissing(error)) return [];
+    if (errno(error) === "ENOENT") return [];
     throw error;
   }
-}
-
-function isMissing(error: unknown): boolean {
-  return error instanceof Error && "code" in error && error.code === "ENOENT";
 }
 
 async function removeAbandoned(directory: string): Promise<void> {

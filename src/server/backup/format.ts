@@ -65,6 +65,11 @@ export async function* readRows(path: string, table?: string): AsyncGenerator<Ro
   }
 }
 
+/** Reads a column of bytes as rows spell it. */
+export function readBytea(value: unknown): Uint8Array {
+  return Uint8Array.fromHex(String(value).replace("\\x", ""));
+}
+
 /** Reads a whole file to see that it is whole; returns what its end says. */
 export async function verifySnapshot(path: string): Promise<{ lost: Hash[] }> {
   for await (const frame of readFrames(path)) {

@@ -12,12 +12,12 @@ import type { StoredObject } from "../store/store.ts";
 import {
   checkContents,
   claimBackup,
+  lookedUpObjects,
   missingObjects,
   nameSnapshot,
-  neededObjects,
+  pages,
   temporarySnapshot,
   type Backup,
-  type NamedObject,
 } from "./directory.ts";
 import { encodeEnd, readHead } from "./format.ts";
 
@@ -102,13 +102,14 @@ async function countObjects(
   { progress }: ReceiveOptions,
 ): Promise<number> {
   const total = { files: 0, bytes: 0 };
-  for await (const { storedSize } of missingObjects(backup, path)) {
+  let count = 0;
+  for await (const { isThere, storedSize } of lookedUpObjects(backup, path)) {
+    count++;
+    if (isThere) continue;
     total.files++;
     total.bytes += storedSize;
   }
   progress?.total(total);
-  let count = 0;
-  for await (const _ of neededObjects(path)) count++;
   return count;
 }
 
@@ -153,17 +154,6 @@ async function receiveObjects(
   await flush();
   await storing;
   return sent;
-}
-
-async function* pages(objects: AsyncIterable<NamedObject>): AsyncGenerator<NamedObject[]> {
-  let page: NamedObject[] = [];
-  for await (const object of objects) {
-    page.push(object);
-    if (page.length < putGroupCount) continue;
-    yield page;
-    page = [];
-  }
-  if (page.length > 0) yield page;
 }
 
 function wrongServer(what: string): PogoError {

@@ -7,7 +7,7 @@ import { resolve } from "node:path";
 
 import { isPogoError, PogoError } from "#core/errors.ts";
 import { hashKey, toHex, type Hash } from "#core/hash.ts";
-import { putGroupBytes, putGroupCount } from "#core/limits.ts";
+import { putGroupBytes } from "#core/limits.ts";
 import { isUsed, usedDatabase, writeMoment } from "../db/dump.ts";
 import { transaction } from "../db/connect.ts";
 import { checkMigration } from "../db/migrate.ts";
@@ -24,10 +24,10 @@ import {
   findSnapshot,
   neededObjects,
   openBackup,
+  pages,
   type Backup,
-  type NamedObject,
 } from "./directory.ts";
-import { readHead, readRows, verifySnapshot } from "./format.ts";
+import { readBytea, readHead, readRows, verifySnapshot } from "./format.ts";
 import { beginRestoring, endRestoring, wasRestoring } from "./restoring.ts";
 
 export type RestoreOptions = ObjectsOptions & {
@@ -96,7 +96,7 @@ async function copyObjects(
   const known = new Set(lost.map(hashKey));
   // One group is made durable while the next is read.
   let storing = Promise.resolve();
-  for await (const page of pages(neededObjects(path))) {
+  for await (const page of pages(neededObjects(path), putGroupBytes)) {
     signal?.throwIfAborted();
     const group: StoredObject[] = [];
     await inLanes(page, lanesMax, async ({ hash }) => {
@@ -134,31 +134,16 @@ async function readObject(
   }
 }
 
-async function* pages(objects: AsyncIterable<NamedObject>): AsyncGenerator<NamedObject[]> {
-  let page: NamedObject[] = [];
-  let bytes = 0;
-  for await (const object of objects) {
-    page.push(object);
-    bytes += object.storedSize;
-    if (page.length < putGroupCount && bytes < putGroupBytes) continue;
-    yield page;
-    page = [];
-    bytes = 0;
-  }
-  if (page.length > 0) yield page;
-}
-
 async function readKeys(path: string): Promise<WrappedKey[]> {
   const keys: WrappedKey[] = [];
-  const bytesOf = (text: unknown) => Uint8Array.fromHex(String(text).replace("\\x", ""));
   for await (const { rows } of readRows(path, "object_keys")) {
     for (const row of rows) {
       const { number, key_id, salt, wrapped } = JSON.parse(row) as Record<string, unknown>;
       keys.push({
         number: Number(number),
         keyId: String(key_id),
-        salt: bytesOf(salt),
-        wrapped: bytesOf(wrapped),
+        salt: readBytea(salt),
+        wrapped: readBytea(wrapped),
       });
     }
   }
