@@ -74,7 +74,7 @@ test.skipIf(engine === "embedded")(
     const anns = await ann.init({ "a.txt": "1\n" }, "--public");
     await anns.ok("push", "-m", "first");
     const { name } = (await anns.json("status")).change;
-    await scene.letWrite("bob", anns.repository);
+    await anns.ok("member", "set", anns.repository, "bob", "write");
     const bobs = await bob.clone(anns.repository);
     await bobs.ok("edit", name);
     expect((await bobs.json("status")).change).toMatchObject({ name, sealed: true });

@@ -1,6 +1,6 @@
 /** Behind nginx, which speaks TLS to the clients and plain HTTP/2 to the server. */
 import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
-import { mkdirSync, writeFileSync } from "node:fs";
+import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 
 import { openRemote } from "#client/remote.ts";
@@ -31,28 +31,14 @@ beforeAll(async () => {
   certificate = cert;
   writeFileSync(join(path, "cert.pem"), cert);
   writeFileSync(join(path, "key.pem"), key, { mode: 0o600 });
-  for (const directory of ["body", "proxy", "other"]) mkdirSync(join(path, directory));
   const port = await freePort();
-  writeFileSync(join(path, "nginx.conf"), configuration(path, port, server.server.port));
-  parts.use(await startNginx(path));
+  parts.use(await startNginx(path, configuration(path, port, server.server.port)));
   url = `https://127.0.0.1:${port}`;
 });
 afterAll(() => parts[Symbol.asyncDispose]());
 
 function configuration(directory: string, port: number, upstream: number): string {
   return `
-    ${process.getuid?.() === 0 ? "user root;" : ""}
-    worker_processes 1;
-    pid ${directory}/pid;
-    error_log stderr notice;
-    events { worker_connections 256; }
-    http {
-      access_log off;
-      client_body_temp_path ${directory}/body;
-      proxy_temp_path ${directory}/proxy;
-      fastcgi_temp_path ${directory}/other;
-      uwsgi_temp_path ${directory}/other;
-      scgi_temp_path ${directory}/other;
       server {
         listen 127.0.0.1:${port} ssl http2;
         ssl_certificate ${directory}/cert.pem;
@@ -68,8 +54,7 @@ function configuration(directory: string, port: number, upstream: number): strin
         location / {
           proxy_pass http://127.0.0.1:${upstream};
         }
-      }
-    }`;
+      }`;
 }
 
 test.skipIf(!Bun.which("nginx"))("calls of every kind get through, and pages", async () => {

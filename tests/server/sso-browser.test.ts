@@ -43,19 +43,7 @@ afterAll(async () => {
 describe.each(engines)("%s", (engine) => {
   let server: TestServer;
   beforeAll(async () => {
-    const { issuer, clientId } = provider;
-    server = await startTestServer(engine, {
-      sso: {
-        issuer,
-        clientId,
-        clientSecret: undefined,
-        scope: "openid profile",
-        userClaim: "preferred_username",
-        groupsClaim: "groups",
-        groups: { artists: "/artists" },
-        tokenDays: 7,
-      },
-    });
+    server = await startTestServer(engine, { sso: provider.options });
   });
   afterAll(() => server?.[Symbol.asyncDispose]());
 
@@ -90,7 +78,7 @@ describe.each(engines)("%s", (engine) => {
     const { origin, searchParams } = new URL(address);
     expect(origin).toBe(provider.issuer);
     expect(Object.fromEntries(searchParams)).toEqual({
-      client_id: provider.clientId,
+      client_id: provider.options.clientId,
       response_type: "code",
       redirect_uri: `http://127.0.0.1:${client.port}/callback`,
       scope: "openid profile",

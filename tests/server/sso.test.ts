@@ -26,18 +26,7 @@ let provider: IdentityProvider;
 let server: TestServer;
 beforeAll(async () => {
   provider = await startIdentityProvider(people);
-  server = await startTestServer("embedded", {
-    sso: {
-      issuer: provider.issuer,
-      clientId: provider.clientId,
-      clientSecret: undefined,
-      scope: "openid profile",
-      userClaim: "preferred_username",
-      groupsClaim: "groups",
-      groups: { artists: "/artists" },
-      tokenDays: 7,
-    },
-  });
+  server = await startTestServer("embedded", { sso: provider.options });
 });
 afterAll(async () => {
   await server?.[Symbol.asyncDispose]();

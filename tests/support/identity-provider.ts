@@ -2,9 +2,12 @@
 import { createServer, type RequestListener } from "node:http";
 import type { AddressInfo } from "node:net";
 
+import type { SsoOptions } from "#server/sso/options.ts";
+
 export type IdentityProvider = AsyncDisposable & {
   issuer: string;
-  clientId: string;
+  /** How a server asks it. */
+  options: SsoOptions;
   /** Logs in as somebody and confirms, or refuses, what an address asks. */
   confirm(address: string, who: string, answer?: "yes" | "no"): Promise<void>;
 };
@@ -52,7 +55,16 @@ export async function startIdentityProvider(people: People): Promise<IdentityPro
   handle = provider.callback();
   return {
     issuer,
-    clientId,
+    options: {
+      issuer,
+      clientId,
+      clientSecret: undefined,
+      scope: "openid profile",
+      userClaim: "preferred_username",
+      groupsClaim: "groups",
+      groups: { artists: "/artists" },
+      tokenDays: 7,
+    },
     confirm: (address, who, answer = "yes") => confirm(address, who, answer),
     async [Symbol.asyncDispose]() {
       Object.assign(console, { info, warn });

@@ -5,7 +5,6 @@ import { join } from "node:path";
 import { openRemote, type Remote } from "#client/remote.ts";
 import { AuthServiceService as Auth } from "#gen/pogo/v1/auth.ts";
 import type { FinishedCall } from "#rpc/serve.ts";
-import { connect } from "#server/db/connect.ts";
 import type { ServerOptions } from "#server/server.ts";
 import { openPogo, type Outcome, type Pogo, type RunOptions } from "./pogo.ts";
 import type { Engine } from "./postgres.ts";
@@ -24,8 +23,6 @@ export type Scene = AsyncDisposable & {
   calls: string[];
   /** Waits for the server to finish a call of a method, such as "FindMissing". */
   nextCall(method: string): Promise<void>;
-  /** Lets a user write a repository; only with a real PostgreSQL, as there is no command yet. */
-  letWrite(user: string, repository: string): Promise<void>;
 };
 
 export type Person = {
@@ -146,14 +143,6 @@ export async function openScene(
     },
     stranger: () => person(),
     nextCall: (method) => new Promise((resolve) => waiting.set(method, resolve)),
-    async letWrite(user, repository) {
-      const sql = connect(server.databaseUrl!);
-      await sql`
-        insert into repository_members (repository_id, user_id, role)
-        select repository_id, user_id, 'write' from repositories r, users u
-        where r.name = ${repository} and u.name = ${user}`;
-      await sql.end();
-    },
     [Symbol.asyncDispose]: () => parts.disposeAsync(),
   };
   return scene;
