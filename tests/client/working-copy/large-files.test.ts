@@ -1,5 +1,5 @@
 /** Large files: what of them is fetched, and what is found in the working copy. */
-import { expect, test } from "bun:test";
+import { expect, setDefaultTimeout, test } from "bun:test";
 import { existsSync, readdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { checkout, recover } from "#client/working-copy/checkout.ts";
@@ -9,6 +9,7 @@ import { scan } from "#client/working-copy/scan.ts";
 import type { ObjectSource } from "#client/working-copy/stage.ts";
 import { openWorkspace, type Workspace } from "#client/workspace.ts";
 import { equalHashes, sha256 } from "#core/hash.ts";
+import { startMs } from "../../support/postgres.ts";
 import { randomBytes } from "../../support/random.ts";
 import {
   readFiles,
@@ -18,6 +19,8 @@ import {
   type Files,
   type Snapshot,
 } from "../../support/workspace.ts";
+
+setDefaultTimeout(startMs);
 
 const mib = 1024 * 1024;
 const size = 24 * mib;
