@@ -8,12 +8,11 @@ import { testRootToken } from "../support/server.ts";
 
 setDefaultTimeout(startMs);
 
-const [engine = "embedded"] = engines;
 let scene: Scene;
 let ann: Person;
 let root: ReturnType<typeof openPogo>;
 beforeAll(async () => {
-  scene = await openScene(engine, { keys: "test: passphrase of these tests" });
+  scene = await openScene(engines[0], { keys: "test: passphrase of these tests" });
   ann = await scene.person("ann");
   root = openPogo({ POGO_SERVER: scene.url, POGO_TOKEN: testRootToken });
 });

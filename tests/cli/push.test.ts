@@ -6,15 +6,13 @@ import { newChangeName } from "#client/change.ts";
 import { newRequestId } from "#client/remote.ts";
 import { openWorkspace } from "#client/workspace.ts";
 import { sha256 } from "#core/hash.ts";
-import { engines } from "../support/postgres.ts";
 import { openScene, steady, type Person, type Scene } from "../support/scene.ts";
 import { readFiles, type Files } from "../support/workspace.ts";
 
-const [engine = "embedded"] = engines;
 let scene: Scene;
 let ann: Person;
 beforeAll(async () => {
-  scene = await openScene(engine);
+  scene = await openScene();
   ann = await scene.person("ann");
 }, 60_000);
 afterAll(() => scene[Symbol.asyncDispose]());
@@ -67,32 +65,29 @@ test("edits of a sealed change become its new child", async () => {
   expect(await copy.json("push")).toMatchObject({ outcome: "version-added", version: 2 });
 });
 
-test.skipIf(engine === "embedded")(
-  "another's change, and one that has children, is not rewritten",
-  async () => {
-    const bob = await scene.person("bob");
-    const anns = await ann.init({ "a.txt": "1\n" }, "--public");
-    await anns.ok("push", "-m", "first");
-    const { name } = (await anns.json("status")).change;
-    await anns.ok("member", "set", anns.repository, "bob", "write");
-    const bobs = await bob.clone(anns.repository);
-    await bobs.ok("edit", name);
-    expect((await bobs.json("status")).change).toMatchObject({ name, sealed: true });
-    bobs.write({ "b.txt": "bob's\n" });
-    const pushed = await bobs.json("push");
-    expect(pushed.outcome).toBe("child-created");
-    expect((await bobs.json("status")).change.parents).toEqual([name]);
-    // Ann's change has a child now.
-    anns.write({ "a.txt": "2\n" });
-    expect(await anns.json("push")).toMatchObject({ outcome: "child-created" });
-    const all = await anns.json("log", "--all");
-    expect(all.map((change: { author: string }) => change.author).sort()).toEqual([
-      "ann",
-      "ann",
-      "bob",
-    ]);
-  },
-);
+test("another's change, and one that has children, is not rewritten", async () => {
+  const bob = await scene.person("bob");
+  const anns = await ann.init({ "a.txt": "1\n" }, "--public");
+  await anns.ok("push", "-m", "first");
+  const { name } = (await anns.json("status")).change;
+  await anns.ok("member", "set", anns.repository, "bob", "write");
+  const bobs = await bob.clone(anns.repository);
+  await bobs.ok("edit", name);
+  expect((await bobs.json("status")).change).toMatchObject({ name, sealed: true });
+  bobs.write({ "b.txt": "bob's\n" });
+  const pushed = await bobs.json("push");
+  expect(pushed.outcome).toBe("child-created");
+  expect((await bobs.json("status")).change.parents).toEqual([name]);
+  // Ann's change has a child now.
+  anns.write({ "a.txt": "2\n" });
+  expect(await anns.json("push")).toMatchObject({ outcome: "child-created" });
+  const all = await anns.json("log", "--all");
+  expect(all.map((change: { author: string }) => change.author).sort()).toEqual([
+    "ann",
+    "ann",
+    "bob",
+  ]);
+});
 
 test("of two pushes to one change the second is told, and both are kept", async () => {
   const first = await ann.init({ "a.txt": "1\n" });
