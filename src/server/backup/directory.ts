@@ -4,19 +4,23 @@
  *   backup.json   whose they are
  *   objects/      as a server's: all snapshots share them
  *   snapshots/    a file for each moment: format.ts
+ *   writer.lock   taken by whoever makes a backup
+ *   readers.lock  shared by whoever verifies or restores: nothing is deleted meanwhile
  *
  * A snapshot gets its name when it and all its objects are durable, so one that was interrupted
  * leaves objects, which the next does not fetch again, and nothing that could be taken for whole.
  */
 import { randomBytes } from "node:crypto";
-import { mkdirSync, readdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
-import { open, readdir, rename, rm, stat } from "node:fs/promises";
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync } from "node:fs";
+import { writeFileSync } from "node:fs";
+import { open, rename } from "node:fs/promises";
 import { join } from "node:path";
 
 import { isPogoError, PogoError } from "#core/errors.ts";
 import { hashKey, toHex, type Hash } from "#core/hash.ts";
-import { abandonedMs, putGroupCount } from "#core/limits.ts";
+import { putGroupCount } from "#core/limits.ts";
 import { decodeObject, inspectObject } from "#core/object.ts";
+import { lockFile, makeLockFile, shareFile } from "../file-lock.ts";
 import { errno } from "../store/disk-error.ts";
 import { openDiskStore } from "../store/disk.ts";
 import type { ObjectStore } from "../store/store.ts";
@@ -31,30 +35,69 @@ export type Backup = AsyncDisposable & {
 export type NamedObject = { hash: Hash; storedSize: number };
 
 const markerName = "backup.json";
+const markerTemporaryName = "backup.json.new";
 const snapshotsName = "snapshots";
+const writerName = "writer.lock";
+const readersName = "readers.lock";
 const extension = ".pogo-backup";
 const temporaryExtension = ".new";
 const fanOutOf = (hash: Hash) => toHex(hash.subarray(0, 1));
 
-/** Opens a directory of backups. One that is empty or not there can be made into one. */
+/**
+ * Opens a directory of backups: to be read; or to be written by this process alone, and then one
+ * that is empty or not there can be made into one.
+ */
 export async function openBackup(
   directory: string,
   { create = false }: { create?: boolean } = {},
 ): Promise<Backup> {
   if (readMarker(directory) === undefined) {
-    const isFree = listNames(directory).every((name) => ["objects", snapshotsName].includes(name));
-    if (!create || !isFree) {
+    const own = ["objects", snapshotsName, markerTemporaryName, writerName, readersName];
+    if (!create || !listNames(directory).every((name) => own.includes(name))) {
       throw new PogoError("usage", `${directory} holds no backups`, {
         hint: create ? "name an empty directory, or a new one" : "make one: pogo backup DEST",
       });
     }
   }
+  await using opening = new AsyncDisposableStack();
   if (create) {
     mkdirSync(join(directory, snapshotsName), { recursive: true, mode: 0o700 });
-    await removeAbandoned(join(directory, snapshotsName));
+    opening.use(lockWriter(directory));
+    removeTemporary(join(directory, snapshotsName));
+  } else {
+    opening.use(shareReaders(directory));
   }
-  const objects = await openDiskStore(join(directory, "objects"));
-  return { directory, objects, [Symbol.asyncDispose]: () => objects[Symbol.asyncDispose]() };
+  const objects = opening.use(await openDiskStore(join(directory, "objects")));
+  const opened = opening.move();
+  return { directory, objects, [Symbol.asyncDispose]: () => opened.disposeAsync() };
+}
+
+function lockWriter(directory: string): Disposable {
+  const lock = lockFile(join(directory, writerName));
+  if (!lock) {
+    throw new PogoError("unavailable", `another backup to ${directory} is under way`, {
+      hint: "run the command again when that is done",
+    });
+  }
+  // Whoever only reads may be unable to make it.
+  makeLockFile(join(directory, readersName));
+  return lock;
+}
+
+function shareReaders(directory: string): Disposable | undefined {
+  const path = join(directory, readersName);
+  // Nothing is deleted from a copy without it.
+  if (!existsSync(path)) return undefined;
+  const lock = shareFile(path);
+  if (lock) return lock;
+  throw new PogoError("unavailable", `older snapshots are being deleted in ${directory}`, {
+    hint: "run the command again when that is done",
+  });
+}
+
+/** Keeps readers off while something is deleted; nothing if somebody reads. */
+export function lockReaders({ directory }: Backup): Disposable | undefined {
+  return lockFile(join(directory, readersName));
 }
 
 /** Makes the directory a server's, for ever: objects of two could be encrypted differently. */
@@ -67,7 +110,7 @@ export function claimBackup({ directory }: Backup, serverId: string): void {
     });
   }
   const path = join(directory, markerName);
-  const temporary = `${path}.${randomBytes(4).toString("hex")}`;
+  const temporary = join(directory, markerTemporaryName);
   writeFileSync(temporary, `${JSON.stringify({ server: serverId })}\n`, { flush: true });
   renameSync(temporary, path);
 }
@@ -105,11 +148,16 @@ export async function nameSnapshot(
   // Colons are no part of names everywhere.
   const name = takenAt.replaceAll(":", "-");
   await rename(temporary, pathOf(backup, name));
-  if (process.platform !== "win32") {
-    await using directory = await open(join(backup.directory, snapshotsName), "r");
-    await directory.sync();
-  }
+  await syncSnapshots(backup);
   return name;
+}
+
+/** Makes names of snapshots durable, those that are new and those that are gone. */
+export async function syncSnapshots({ directory }: Backup): Promise<void> {
+  // Windows opens no directories, and NTFS journals names by itself.
+  if (process.platform === "win32") return;
+  await using snapshots = await open(join(directory, snapshotsName), "r");
+  await snapshots.sync();
 }
 
 /** Objects that a snapshot needs, in the order of their hashes. */
@@ -204,7 +252,8 @@ function corruptMessage(error: unknown): string {
   throw error;
 }
 
-function pathOf({ directory }: Backup, name: string): string {
+/** Says where a snapshot is. */
+export function pathOf({ directory }: Backup, name: string): string {
   return join(directory, snapshotsName, `${name}${extension}`);
 }
 
@@ -232,10 +281,8 @@ function listNames(directory: string): string[] {
   }
 }
 
-async function removeAbandoned(directory: string): Promise<void> {
-  for (const name of await readdir(directory)) {
-    if (!name.endsWith(temporaryExtension)) continue;
-    const path = join(directory, name);
-    if (Date.now() - (await stat(path)).mtimeMs > abandonedMs) await rm(path, { force: true });
+function removeTemporary(directory: string): void {
+  for (const name of readdirSync(directory)) {
+    if (name.endsWith(temporaryExtension)) rmSync(join(directory, name), { force: true });
   }
 }

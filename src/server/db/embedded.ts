@@ -5,7 +5,7 @@ import { Duplex } from "node:stream";
 import type postgres from "postgres";
 
 import { PogoError } from "#core/errors.ts";
-import { lockDirectory } from "./directory-lock.ts";
+import { lockFile } from "../file-lock.ts";
 import type { EmbeddedAnswer, EmbeddedRequest } from "./embedded-worker.ts";
 
 /** A PostgreSQL of this process's own. */
@@ -25,7 +25,12 @@ export type Embedded = AsyncDisposable & {
 /** Opens the embedded database in a directory, which is created if need be, and keeps it locked. */
 export async function openEmbedded(directory: string): Promise<Embedded> {
   await mkdir(dirname(directory), { recursive: true, mode: 0o700 });
-  const lock = lockDirectory(directory);
+  const lock = lockFile(`${directory}.lock`);
+  if (!lock) {
+    throw new PogoError("unavailable", `data directory ${directory} is in use by another server`, {
+      hint: "stop that server, or give this one another directory with --data",
+    });
+  }
   const host = new WorkerHost();
   try {
     await host.ask({ kind: "open", directory });
