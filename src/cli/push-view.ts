@@ -56,14 +56,17 @@ export function pushText(
   const name = shortName(current, style);
   const files = differences.length === 0 ? "no files" : count(differences.length, "file");
   const title = subject(current.description, style);
+  const parent = current.parents[0];
+  const below = parent && shortName({ name: parent.change, prefix: parent.prefix }, style);
+  if (result.isMoved) {
+    const where = below === undefined ? "" : ` on ${below}`;
+    return `${verb} ${name} ${title} (${files})${where}: what it was made on is gone`;
+  }
   switch (outcome) {
     case "created":
       return `${verb} ${name} ${title} (${files})`;
     case "child-created": {
-      const parent = current.parents[0];
-      const sealed = parent
-        ? shortName({ name: parent.change, prefix: parent.prefix }, style)
-        : "the change";
+      const sealed = below ?? "the change";
       return `${sealed} is sealed: ${verb} your edits as its new child ${name} ${title} (${files})`;
     }
     case "rewritten": {

@@ -12,12 +12,12 @@ import { newChangeName, publishedChange } from "./change.ts";
 import { newRequestId, type Remote } from "./remote.ts";
 import { repairContents } from "./repair.ts";
 import { isDraft } from "./revision.ts";
-import { moveBase, type KnownStats, type TreeSource } from "./state-directories.ts";
+import { baseTree, moveBase, type KnownStats, type TreeSource } from "./state-directories.ts";
 import type { PendingPush } from "./state.ts";
 import { uploadFiles, type UploadFile, type UploadObserver, type UploadResult } from "./upload.ts";
 import { pruneConflicts } from "./working-copy/conflict-records.ts";
 import { scan, type Difference, type Scan } from "./working-copy/scan.ts";
-import { buildTrees, knownStats } from "./working-copy/trees.ts";
+import { allTrees, buildTrees, knownStats, type BuiltTrees } from "./working-copy/trees.ts";
 import type { Workspace } from "./workspace.ts";
 
 export type Outcome =
@@ -33,13 +33,15 @@ export type PushResult = {
   repaired?: UploadResult | undefined;
   /** The change that the working copy is at now; nothing for a draft that was not pushed. */
   change: Change | undefined;
+  /** What a new change was made on is gone: it stands on what that stood on. */
+  isMoved?: boolean | undefined;
   /** When diverged: the change as others see it. */
   theirs: Change | undefined;
   /** When rewritten: what became of the change, and of what stands on it. */
   rewriting?: Rewriting | undefined;
 };
 
-type Committed = Pick<PushResult, "outcome" | "change" | "theirs" | "rewriting">;
+type Committed = Pick<PushResult, "outcome" | "change" | "isMoved" | "theirs" | "rewriting">;
 
 export type PushOptions = {
   /** Replaces the description. */
@@ -74,7 +76,7 @@ export async function push(
   parts: { workspace: Workspace; remote: Remote },
   options: PushOptions = {},
 ): Promise<PushResult> {
-  const { workspace, remote } = parts;
+  const { workspace } = parts;
   const finished = await finishPendingPush(parts);
   if (finished?.outcome === "diverged") {
     return { ...finished, differences: [], sent: nothingSent };
@@ -98,7 +100,7 @@ export async function push(
   // The contents are garbage now, and what follows needs the memory.
   if (differences.length > collectedDifferencesMin) Bun.gc(true);
   const trees = buildTrees(workspace, found);
-  const putTrees = await sendTrees(remote, trees.encoded);
+  const again = await sendTrees(parts, found, trees, observe);
   const pending: PendingPush = {
     requestId: newRequestId(),
     change: current.name,
@@ -113,7 +115,9 @@ export async function push(
   const encoded = new Map(trees.encoded.map(({ hash, bytes }) => [hashKey(hash), bytes]));
   const source: TreeSource = (hash) => encoded.get(hashKey(hash));
   const committed = await commit(parts, pending, source, knownStats(workspace, found));
-  return { ...committed, differences, sent: { ...sent, trees: putTrees }, repaired };
+  const objects = sent.objects + again.objects;
+  const bytes = sent.bytes + again.bytes;
+  return { ...committed, differences, sent: { objects, bytes, trees: again.trees }, repaired };
 }
 
 /**
@@ -160,7 +164,31 @@ async function sendContents(
   return await uploadFiles({ remote, root: workspace.root }, files, observe(files));
 }
 
+/**
+ * Sends the trees that the server lacks. It may lack more than what differs: where the base was
+ * replaced so long ago that it gave that up. Then all of the working copy is sent.
+ */
 async function sendTrees(
+  parts: { workspace: Workspace; remote: Remote },
+  found: Scan,
+  trees: BuiltTrees,
+  observe: (files: readonly UploadFile[]) => UploadObserver,
+): Promise<{ objects: number; bytes: number; trees: number }> {
+  const { workspace, remote } = parts;
+  const { root, encoded } = trees;
+  // The base's own, when nothing but the description is new.
+  const old = baseTree(workspace.state, root);
+  const built = old ? [...encoded, { hash: root, bytes: old }] : encoded;
+  try {
+    return { ...nothingSent, trees: await putMissing(remote, built) };
+  } catch (error) {
+    if (!isPogoError(error, "not-found")) throw error;
+    const { objects, bytes } = await repairContents(parts, found, observe);
+    return { objects, bytes, trees: await putMissing(remote, allTrees(workspace, trees)) };
+  }
+}
+
+async function putMissing(
   remote: Remote,
   trees: { hash: Hash; bytes: Uint8Array }[],
 ): Promise<number> {
@@ -189,7 +217,11 @@ async function commit(
     moveBase(state, publishedChange(change), trees, known, () => state.setPendingPush(undefined));
     pruneConflicts(workspace);
     const { current: theirs, rewriting } = answer;
-    return { outcome: outcomes[answer.outcome], change, theirs, rewriting };
+    const outcome = outcomes[answer.outcome];
+    const isNew = outcome === "created" || outcome === "child-created";
+    const parents = change.parents.map((parent) => parent.change);
+    const isMoved = isNew && !Bun.deepEquals(parents, madeOn(pending));
+    return { outcome, change, isMoved, theirs, rewriting };
   } catch (error) {
     // The server refused: there is no answer that could have been lost.
     if (isPogoError(error) && error.code !== "unavailable" && error.code !== "internal") {
@@ -197,4 +229,8 @@ async function commit(
     }
     throw error;
   }
+}
+
+function madeOn({ change, expectedVersion, parents }: PendingPush): string[] {
+  return expectedVersion === 0 ? parents.map((parent) => parent.change) : [change];
 }

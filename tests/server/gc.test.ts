@@ -108,18 +108,12 @@ describe.skipIf(!isPostgres)("garbage collection", () => {
 
   test("what versions that diverged replaced stays as long as their removal can be undone", async () => {
     const { sql, store, remote, contents, collect } = await openWorld();
-    const commit = async (change: string, expectedVersion: number, text: string) => {
-      const root = contents.add({ file: text });
-      const push = startPush(contents, { root });
-      for (let step = 0; step < 3; step++) await push.step(remote);
-      const requestId = newRequestId();
-      const child = newChangeName();
-      await remote.commit({ requestId, change, expectedVersion, tree: root, parents: [], child });
-    };
     const name = newChangeName();
-    await commit(name, 0, "replaced");
-    await commit(name, 1, "by one");
-    await commit(name, 1, "and by the other");
+    const commit = (version: number, text: string) =>
+      commitText({ remote, contents }, name, version, text);
+    await commit(0, "replaced");
+    await commit(1, "by one");
+    await commit(1, "and by the other");
     await pass(sql, 40 * dayMs);
     await remote.removeChange(name);
     for (let round = 0; round < 4; round++) {
@@ -129,6 +123,24 @@ describe.skipIf(!isPostgres)("garbage collection", () => {
     await remote.undoOperation({ requestId: newRequestId(), number: 0 });
     expect((await holdings(sql, store)).stored.size).toBe(2);
     await expect(remote.getEntry(`${name}@1`, "file")).resolves.toMatchObject({ entry: {} });
+  });
+
+  test("what a version diverges from comes back with it, and is not let go of any more", async () => {
+    const { sql, remote, contents, collect } = await openWorld();
+    const name = newChangeName();
+    await commitText({ remote, contents }, name, 0, "replaced");
+    await commitText({ remote, contents }, name, 1, "by one");
+    await pass(sql, 40 * dayMs);
+    await collect();
+    const marks = async () => [
+      ...(await sql`
+        select v.expired_at is not null as expired, t.condemned_at is not null as condemned
+        from versions v join trees t on t.hash = v.tree order by v.number`),
+    ];
+    const kept = { expired: false, condemned: false };
+    expect(await marks()).toEqual([{ expired: true, condemned: true }, kept]);
+    await commitText({ remote, contents }, name, 1, "and by the other");
+    expect(await marks()).toEqual([kept, kept, kept]);
   });
 
   test("who puts what is being deleted waits for that, and it is there in the end", async () => {
@@ -192,4 +204,18 @@ function boundTo(store: ObjectStore): ObjectStore {
     list: () => store.list(),
     [Symbol.asyncDispose]: async () => {},
   };
+}
+
+/** Commits a snapshot of one file as the version of a change after another. */
+async function commitText(
+  { remote, contents }: Pick<World, "remote" | "contents">,
+  change: string,
+  expectedVersion: number,
+  text: string,
+): Promise<void> {
+  const root = contents.add({ file: text });
+  const push = startPush(contents, { root });
+  for (let step = 0; step < 3; step++) await push.step(remote);
+  const request = { requestId: newRequestId(), change, expectedVersion, child: newChangeName() };
+  await remote.commit({ ...request, tree: root, parents: [] });
 }

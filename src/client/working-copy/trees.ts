@@ -1,7 +1,7 @@
 /** Trees out of a scan whose files have all been hashed, and what becomes of them once pushed. */
 import { assert } from "#core/errors.ts";
 import { equalHashes, hashKey, type Hash } from "#core/hash.ts";
-import { emptyTreeHash, encodeTree, treeHash, type Entry } from "#core/tree.ts";
+import { decodeTree, emptyTreeHash, encodeTree, treeHash, type Entry } from "#core/tree.ts";
 import { baseTree, type KnownStats } from "../state-directories.ts";
 import type { State } from "../state.ts";
 import type { Workspace } from "../workspace.ts";
@@ -9,11 +9,13 @@ import type { Scan } from "./scan.ts";
 import { isSettled } from "./stat.ts";
 import type { NodeEntry, ScanNode } from "./place.ts";
 
+type EncodedTree = { hash: Hash; bytes: Uint8Array };
+
 export type BuiltTrees = {
   /** Root tree of the working copy. */
   root: Hash;
   /** The trees that the base has nowhere, children before parents. */
-  encoded: { hash: Hash; bytes: Uint8Array }[];
+  encoded: EncodedTree[];
 };
 
 /** Makes the trees of the scanned working copy, all of whose files have been hashed. */
@@ -21,6 +23,24 @@ export function buildTrees({ state }: Workspace, { base, root }: Scan): BuiltTre
   const built: BuiltTrees = { root: base, encoded: [] };
   if (root) built.root = buildTree({ state, built, seen: new Set() }, root);
   return built;
+}
+
+/** All trees of the working copy, children before parents. */
+export function allTrees({ state }: Workspace, { root, encoded }: BuiltTrees): EncodedTree[] {
+  const built = new Map(encoded.map(({ hash, bytes }) => [hashKey(hash), bytes]));
+  const all = new Map<string, EncodedTree>();
+  const add = (hash: Hash) => {
+    const bytes = built.get(hashKey(hash)) ?? baseTree(state, hash);
+    if (!bytes || all.has(hashKey(hash))) return;
+    for (const tree of namedTrees(bytes)) add(tree);
+    all.set(hashKey(hash), { hash, bytes });
+  };
+  add(root);
+  return [...all.values()];
+}
+
+function namedTrees(bytes: Uint8Array): Hash[] {
+  return decodeTree(bytes).flatMap((entry) => (entry.kind === "directory" ? [entry.hash] : []));
 }
 
 /** What a scan knows of the files, for when its trees become the base. */

@@ -212,12 +212,15 @@ export async function insertVersion(
 ): Promise<VersionRow> {
   const { changeId, tree, description, authorId, parents, baseVersionId } = version;
   const { isDiverged = false } = version;
-  const parentIds = numberArray(parents.map((parent) => parent.versionId));
+  const madeFrom = parents.map((parent) => parent.versionId);
+  const parentIds = numberArray(madeFrom);
+  // What it is merged from when the change diverges.
+  if (baseVersionId !== undefined) madeFrom.push(baseVersionId);
   const [expired] = await Promise.all([
     tx<{ versionId: number }[]>`
       select version_id from versions
-      where repository_id = ${repositoryId} and version_id = any(${parentIds}::bigint[])
-        and expired_at is not null`,
+      where repository_id = ${repositoryId} and expired_at is not null
+        and version_id = any(${numberArray(madeFrom)}::bigint[])`,
     keepTree(tx, repositoryId, tree),
   ]);
   for (const { versionId } of expired) await keepVersion(tx, repositoryId, versionId);

@@ -8,7 +8,7 @@
 import { PogoError } from "#core/errors.ts";
 import { hashBytes, hashKey, keyHash, toHex, type Hash } from "#core/hash.ts";
 import { decodeTree, type Entry } from "#core/tree.ts";
-import { hashArray, transaction, type Queries, type Sql } from "./connect.ts";
+import { hashArray, numberArray, transaction, type Queries, type Sql } from "./connect.ts";
 
 type Held = { isCondemned: boolean };
 type Find<Row extends Held> = (
@@ -135,6 +135,31 @@ export async function keepVersion(
       update versions set expired_at = null
       where repository_id = ${repositoryId} and version_id = ${id}`;
   }
+}
+
+/** Which of the versions expired and cannot be brought back, as files are gone. */
+export async function findGivenUp(
+  sql: Queries,
+  repositoryId: number,
+  versionIds: readonly number[],
+): Promise<Set<number>> {
+  const rows = await sql<{ versionId: number }[]>`
+    with recursive expired (version_id, below) as (
+      select version_id, version_id from versions
+      where repository_id = ${repositoryId} and expired_at is not null
+        and version_id = any(${numberArray(versionIds)}::bigint[])
+      union
+      select expired.version_id, p.parent_version_id from expired
+      join version_parents p
+        on p.repository_id = ${repositoryId} and p.version_id = expired.below
+      join versions v on v.repository_id = ${repositoryId} and v.version_id = p.parent_version_id
+      where v.expired_at is not null
+    )
+    select distinct expired.version_id from expired
+    join versions v on v.repository_id = ${repositoryId} and v.version_id = expired.below
+    where not exists (
+      select 1 from trees t where t.repository_id = ${repositoryId} and t.hash = v.tree)`;
+  return new Set(rows.map(({ versionId }) => versionId));
 }
 
 /** What the entries of a tree name: all sides and bases of a conflict. */

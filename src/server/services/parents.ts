@@ -10,6 +10,7 @@ import {
   readParents,
   type ParentRow,
 } from "../db/changes.ts";
+import { findGivenUp } from "../db/revive.ts";
 
 /** Looks up the parents that a request names. */
 export async function findParents(
@@ -36,21 +37,41 @@ export async function findParents(
 
 /**
  * Puts in the place of hidden changes what they stood on: a draft on top of a change that
- * somebody hid gets the parents that it would have got, had it been pushed before.
+ * somebody hid gets the parents that it would have got, had it been pushed before. So it is with
+ * versions that were given up.
  */
 export async function visibleParents(
   sql: Queries,
   repositoryId: number,
   parents: readonly ParentRow[],
 ): Promise<ParentRow[]> {
-  let found = [...parents];
+  let found = await heldParents(sql, repositoryId, parents);
   while (found.length > 0) {
     const ids = found.map((parent) => parent.changeId);
     const changes = await readChanges(sql, repositoryId, ids);
     const hidden = changes.find((change) => change.isRemoved);
-    if (!hidden) return found;
+    if (!hidden) break;
     const standIns = await readParents(sql, repositoryId, hidden.versionId);
     found = replaceParent(found, hidden.changeId, standIns);
+    found = await heldParents(sql, repositoryId, found);
+  }
+  return found;
+}
+
+/** Puts in the place of versions whose files are gone what those were built on. */
+export async function heldParents(
+  sql: Queries,
+  repositoryId: number,
+  parents: readonly ParentRow[],
+): Promise<ParentRow[]> {
+  let found = [...parents];
+  while (found.length > 0) {
+    const ids = found.map((parent) => parent.versionId);
+    const givenUp = await findGivenUp(sql, repositoryId, ids);
+    const gone = found.find(({ versionId }) => givenUp.has(versionId));
+    if (!gone) break;
+    const standIns = await readParents(sql, repositoryId, gone.versionId);
+    found = replaceParent(found, gone.changeId, standIns);
   }
   return found;
 }

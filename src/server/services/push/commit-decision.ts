@@ -16,7 +16,8 @@ import {
 } from "../../db/changes.ts";
 import { bookmarksOf } from "../../db/bookmarks.ts";
 import type { Queries } from "../../db/connect.ts";
-import { findParents, visibleParents } from "../parents.ts";
+import { findGivenUp } from "../../db/revive.ts";
+import { findParents, heldParents, visibleParents } from "../parents.ts";
 import { checkDescription, checkHash, checkRequestId } from "../requests.ts";
 
 /** What a commit is about. */
@@ -208,15 +209,14 @@ async function decideDiverged(
   });
   // Pushed before and told so: once is enough.
   if (twin) return { kind: "found", outcome, versionId: twin.versionId };
-  return {
-    kind: "write",
-    outcome,
-    name: change.name,
-    change,
-    parents: await readParents(sql, repositoryId, expected.versionId),
-    base: expected,
-    description,
-  };
+  const parents = await heldParents(
+    sql,
+    repositoryId,
+    await readParents(sql, repositoryId, expected.versionId),
+  );
+  const givenUp = await findGivenUp(sql, repositoryId, [expected.versionId]);
+  const base = givenUp.size > 0 ? await firstOf(sql, repositoryId, parents) : expected;
+  return { kind: "write", outcome, name: change.name, change, parents, base, description };
 }
 
 async function firstOf(
