@@ -1,7 +1,8 @@
 /**
  * Sends the contents of files to a repository. Each file is read once: a batch is read and hashed,
  * the server says what of it is missing, and that is compressed and sent while the next batch is
- * read. A file that is too large to hold goes chunk by chunk, then the list of its chunks.
+ * read. A file that is too large to hold goes chunk by chunk, then the list of its chunks; the
+ * chunks that are missing are read again.
  */
 import { followChunks, splitChunks } from "#core/chunk.ts";
 import { isPogoError, PogoError } from "#core/errors.ts";
@@ -12,12 +13,21 @@ import { readPlaceholder } from "#core/placeholder.ts";
 import type { Blob } from "#rpc/blobs.ts";
 import { openGarbage } from "./garbage.ts";
 import type { Remote } from "./remote.ts";
-import { openWorkingFile, readWorkingFile, type HashedFile } from "./working-copy/read.ts";
+import {
+  openWorkingFile,
+  readWorkingFile,
+  readWorkingPart,
+  type HashedFile,
+} from "./working-copy/read.ts";
+import { equalStats } from "./working-copy/stat.ts";
 
 /** What an upload tells of itself as it goes. */
 export type UploadObserver = { add(amount: { files?: number; bytes?: number }): void };
 
-/** A file to send. What is found out by reading it is filled in. */
+/**
+ * A file to send. What is found out by reading it is filled in. Of a file that stands as it was
+ * when it was hashed the hash is believed.
+ */
 export type UploadFile = {
   path: string;
   file: Omit<HashedFile, "hash"> & { hash: Hash | undefined };
@@ -32,8 +42,16 @@ export type UploadResult = {
   bytes: number;
 };
 
-/** `isList`: the list of a large file's chunks, which is no content by itself. */
-type Item = { path: string; hash: Hash; size: number; isList?: boolean; encode(): Uint8Array };
+type Item = {
+  path: string;
+  hash: Hash;
+  size: number;
+  /** The list of a large file's chunks, which is no content by itself. */
+  isList?: boolean;
+  /** A chunk of what the file was, which the repository holds unless it has lost it. */
+  wasThere?: boolean;
+  encode(): Uint8Array;
+};
 
 /** What files are read with. */
 type Reading = { root: string; known: Map<string, readonly Chunk[]> };
@@ -41,9 +59,11 @@ type Reading = { root: string; known: Map<string, readonly Chunk[]> };
 // Of files of so many bytes altogether the chunks are held: some 100,000.
 const followedBytesMax = 64 * 2 ** 30;
 
-// Bounds what is in memory: one batch being sent, one being read.
+// Bounds what is in memory: one batch being sent, one being read. While one is read nothing is
+// sent, which of chunks that were there is no loss.
 const batchBytes = 8 * 1024 * 1024;
 const batchCount = 2048;
+const batchesThere = 8;
 
 /** Sends what the repository lacks of the files' contents. */
 export async function uploadFiles(
@@ -112,7 +132,10 @@ async function requireRoom(
   files: readonly UploadFile[],
 ): Promise<void> {
   let bytes = 0;
-  for await (const items of missingItems(remote, readItems({ root, known }, files, { add() {} }))) {
+  // They are read again to be sent, and may be others by then.
+  const copies = files.map((entry) => ({ ...entry, file: { ...entry.file } }));
+  const read = readItems({ root, known }, copies, { add() {} });
+  for await (const items of missingItems(remote, read)) {
     for (const { size, isList } of items) if (!isList) bytes += size;
   }
   await remote.findMissing([], [], bytes);
@@ -154,22 +177,27 @@ function* readChunks(
   observer: UploadObserver,
 ): Generator<Item> {
   using opened = openWorkingFile(root, path);
-  const whole = sha256Stream();
+  const { size, stat, executable } = opened;
+  const isHashed = file.hash !== undefined && equalStats(file.stat, 0, stat, 0);
+  const whole = isHashed ? undefined : sha256Stream();
   const chunks: Chunk[] = [];
   const next = followChunks(known);
+  const before = new Set(known.map((chunk) => hashKey(chunk.hash)));
   const lengthOf = (bytes: Uint8Array) => {
     const chunk = next(bytes);
     chunks.push(chunk);
     return chunk.size;
   };
-  for (const view of splitChunks(hashedReader(opened.pieces(), whole), lengthOf)) {
-    const bytes = view.slice();
+  let offset = 0;
+  for (const { length } of splitChunks(hashedReader(opened.pieces(), whole), lengthOf)) {
     const { hash } = chunks.at(-1)!;
-    yield { path, hash, size: bytes.length, encode: () => encodeObject(bytes) };
-    observer.add({ bytes: bytes.length });
+    const part = { offset, length };
+    const encode = () => encodeObject(readWorkingPart(root, path, stat, part));
+    yield { path, hash, size: length, wasThere: before.has(hashKey(hash)), encode };
+    offset += length;
+    observer.add({ bytes: length });
   }
-  const hash = whole.digest();
-  const { size, stat, executable } = opened;
+  const hash = whole ? whole.digest() : file.hash!;
   Object.assign(file, { hash, size, stat, executable });
   if (size > objectBytesMax) {
     const listed = chunks.length * 40;
@@ -183,7 +211,7 @@ function* readChunks(
 
 function hashedReader(
   pieces: Iterator<Uint8Array>,
-  whole: { update(bytes: Uint8Array): void },
+  whole: { update(bytes: Uint8Array): void } | undefined,
 ): (into: Uint8Array) => number {
   let rest = new Uint8Array(0);
   return (into) => {
@@ -191,7 +219,7 @@ function hashedReader(
       const next = pieces.next();
       if (next.done) return 0;
       rest = next.value as Uint8Array<ArrayBuffer>;
-      whole.update(rest);
+      whole?.update(rest);
     }
     const taken = rest.subarray(0, into.length);
     into.set(taken);
@@ -230,7 +258,7 @@ async function* missingItems(
     if (seen.has(key)) continue;
     seen.add(key);
     batch.push(item);
-    gathered += item.size;
+    gathered += item.wasThere ? item.size / batchesThere : item.size;
     if (gathered < batchBytes && batch.length < batchCount) continue;
     const missing = await ask();
     if (missing.length > 0) yield missing;

@@ -74,10 +74,12 @@ function isSameFile(
 }
 
 function hashFile({ visit }: Place, path: string, file: ChangedFile): void {
-  const hashed = hashWorkingFile(visit.workspace.root, path);
+  const { stat, ...hashed } = hashWorkingFile(visit.workspace.root, path);
   Object.assign(file, hashed);
   const clock = visit.clock();
-  if (clock && isSettled(hashed.stat, clock)) visit.learned.modified.set(path, hashed);
+  if (!clock || !isSettled(stat, clock)) return;
+  file.stat = stat;
+  visit.learned.modified.set(path, { ...hashed, stat });
 }
 
 /** Compares a symlink. */

@@ -92,6 +92,23 @@ export function openWorkingFile(root: string, path: string): OpenFile {
   }
 }
 
+/** Reads a part of a file that still stands as it was when it was opened. */
+export function readWorkingPart(
+  root: string,
+  path: string,
+  stat: Stat,
+  { offset, length }: { offset: number; length: number },
+): Uint8Array {
+  const descriptor = openFile(root, path);
+  try {
+    const bytes = Buffer.allocUnsafeSlow(length);
+    if (readExactly(descriptor, bytes, offset) && isUnchanged(descriptor, stat)) return bytes;
+  } finally {
+    closeSync(descriptor);
+  }
+  throw changing(path);
+}
+
 /** Reads where a symlink leads; nothing when its text is not UTF-8. */
 export function readLink(root: string, path: string): string | undefined {
   try {

@@ -27,7 +27,7 @@ export type ChangedFile = {
   executable: boolean;
   size: number;
   hash: Hash | undefined;
-  /** What it was when it was hashed. */
+  /** What it was when it was hashed, if that can be trusted or its reader has filled it in. */
   stat: Stat;
 };
 
