@@ -326,8 +326,11 @@ export const bucketRequestMs = minuteMs;
 export const readAheadBytes = 8 * mib;
 export const readAheadCount = 32;
 
-/** One group is made durable while the next is received: at most two are in memory. */
-export const putGroupBytes = 16 * mib;
+/**
+ * One group is made durable while the next is received: at most two are in memory, beside what the
+ * messages that they came in leave behind, which is several times as much.
+ */
+export const putGroupBytes = 8 * mib;
 export const putGroupCount = 4096;
 
 /** What one query may bring: a directory is large at times, and travels as text of twice that. */
