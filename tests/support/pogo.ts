@@ -81,11 +81,14 @@ export function openPogo(environment: Record<string, string> = {}): Pogo {
 
 /** Environment of a user who has nothing but a home. */
 export function userEnvironment(home: string): Record<string, string> {
+  const { PATH = "", BUN_JSC_useOMGJIT } = process.env;
   return {
-    PATH: process.env["PATH"] ?? "",
+    PATH,
     HOME: home,
     TZ: "UTC",
     LANG: "C.UTF-8",
+    // How `npm test` has WebAssembly compiled.
+    ...(BUN_JSC_useOMGJIT && { BUN_JSC_useOMGJIT }),
     // Bun's own, for what runs from source: kept out of the home, and shared.
     BUN_RUNTIME_TRANSPILER_CACHE_PATH: join(root, "node_modules/.cache/transpiled"),
   };
