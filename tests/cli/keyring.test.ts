@@ -4,6 +4,7 @@ import { chmodSync, mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 
 import { openPogo, program } from "../support/pogo.ts";
+import { engines } from "../support/postgres.ts";
 import { startTestServer, testRootToken, type TestServer } from "../support/server.ts";
 
 const found = Bun.which("gnome-keyring-daemon") && Bun.which("dbus-run-session");
@@ -11,7 +12,7 @@ const found = Bun.which("gnome-keyring-daemon") && Bun.which("dbus-run-session")
 describe.skipIf(!found)("a Secret Service", () => {
   let running: TestServer;
   beforeAll(async () => {
-    running = await startTestServer("embedded");
+    running = await startTestServer(engines[0]!);
   }, 60_000);
   afterAll(() => running[Symbol.asyncDispose]());
 

@@ -9,7 +9,7 @@ import { sha256 } from "#core/hash.ts";
 import { openChannel } from "#rpc/channel.ts";
 import { openCable } from "../../scripts/cable.ts";
 import { openPogo } from "../support/pogo.ts";
-import { startMs } from "../support/postgres.ts";
+import { engines, prepareDatabase, startMs } from "../support/postgres.ts";
 import { randomBytes } from "../support/random.ts";
 import { rootToken, startServing } from "../support/serving.ts";
 
@@ -26,7 +26,8 @@ test("a push and a pull of a large file that are killed go on where they were", 
   const pogo = closing.use(openPogo({ POGO_TOKEN: rootToken }));
   const { home } = pogo;
   const data = join(home, "data");
-  const server = closing.use(await startServing({ home, data }));
+  const { databaseUrl } = closing.use(await prepareDatabase(engines[0]!, data));
+  const server = closing.use(await startServing({ home, data, databaseUrl }));
   const cable = closing.use(await openCable(portOf(server.url)));
   const cwd = join(home, "work");
   await pogo.ok(["init", cwd, "--server", cable.url, "--name", "large"]);

@@ -3,12 +3,13 @@ import { chmodSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 
 import { openPogo } from "../support/pogo.ts";
+import { engines } from "../support/postgres.ts";
 import { startTestServer, testRootToken, type TestServer } from "../support/server.ts";
 
 let running: TestServer;
 let url: string;
 beforeAll(async () => {
-  running = await startTestServer("embedded");
+  running = await startTestServer(engines[0]!);
   ({ url } = running.server);
 }, 60_000);
 afterAll(() => running[Symbol.asyncDispose]());

@@ -7,22 +7,22 @@ import { join } from "node:path";
 import { sha256, toHex } from "#core/hash.ts";
 import { seededRandom } from "../support/random.ts";
 import { openPogo, type Outcome } from "../support/pogo.ts";
-import { startMs } from "../support/postgres.ts";
+import { engines, prepareDatabase, startMs } from "../support/postgres.ts";
 import { rootToken, startServing, type Serving } from "../support/serving.ts";
 
 setDefaultTimeout(startMs);
 
 const secret = "password: hunter2\n";
 const placeholder = /^pogo: obliterated [0-9a-f]{64} 18 [0-9a-f]{16}\n\nThese contents were/;
-const pogo = openPogo({ POGO_TOKEN: rootToken });
+const closing = new AsyncDisposableStack();
+const pogo = closing.use(openPogo({ POGO_TOKEN: rootToken }));
 let server: Serving;
 beforeAll(async () => {
-  server = await startServing({ home: pogo.home, data: join(pogo.home, "data") });
+  const data = join(pogo.home, "data");
+  const { databaseUrl } = closing.use(await prepareDatabase(engines[0]!, data));
+  server = closing.use(await startServing({ home: pogo.home, data, databaseUrl }));
 });
-afterAll(async () => {
-  await server[Symbol.asyncDispose]();
-  pogo[Symbol.dispose]();
-});
+afterAll(() => closing.disposeAsync());
 
 const options = (cwd: string) => ({ cwd, environment: { POGO_SERVER: server.url } });
 const objectPath = (bytes: Uint8Array) => {

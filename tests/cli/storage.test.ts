@@ -4,7 +4,7 @@ import { mkdirSync } from "node:fs";
 import { readdir, truncate, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 
-import { createDatabase, engines, startMs } from "../support/postgres.ts";
+import { engines, prepareDatabase, startMs } from "../support/postgres.ts";
 import { openPogo } from "../support/pogo.ts";
 import { rootToken, startServing } from "../support/serving.ts";
 
@@ -17,8 +17,8 @@ test("objects on volumes, encrypted: verified, collected, moved, and refused wit
   await writeFile(keys, "word: passphrase correct horse battery staple\n");
   const data = join(home, "data");
   const volumes = [1, 2].map((number) => join(home, `volume-${number}`));
-  await using database = engines[0] === "postgres" ? await createDatabase() : undefined;
-  const databaseUrl = database?.url;
+  await using database = await prepareDatabase(engines[0]!, data);
+  const { databaseUrl } = database;
   const serving = {
     home,
     data,
@@ -67,7 +67,10 @@ test("objects on volumes, encrypted: verified, collected, moved, and refused wit
 
 test("a push that a quota forbids is refused before anything is sent", async () => {
   using pogo = openPogo({ POGO_TOKEN: rootToken });
-  await using server = await startServing({ home: pogo.home, data: join(pogo.home, "data") });
+  const data = join(pogo.home, "data");
+  await using database = await prepareDatabase(engines[0]!, data);
+  const { databaseUrl } = database;
+  await using server = await startServing({ home: pogo.home, data, databaseUrl });
   const work = join(pogo.home, "work");
   mkdirSync(work);
   const user = { cwd: work, environment: { POGO_SERVER: server.url } };

@@ -2,11 +2,12 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
 
 import { openPogo, program } from "../support/pogo.ts";
+import { engines } from "../support/postgres.ts";
 import { startTestServer, testRootToken, type TestServer } from "../support/server.ts";
 
 let running: TestServer;
 beforeAll(async () => {
-  running = await startTestServer("embedded");
+  running = await startTestServer(engines[0]!);
 }, 60_000);
 afterAll(() => running[Symbol.asyncDispose]());
 

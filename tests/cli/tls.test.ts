@@ -5,7 +5,7 @@ import { join } from "node:path";
 
 import { selfSign } from "#server/tls/self-signed.ts";
 import { openPogo, program } from "../support/pogo.ts";
-import { startMs } from "../support/postgres.ts";
+import { engines, startMs } from "../support/postgres.ts";
 import { startTestServer, testRootToken, type TestServer } from "../support/server.ts";
 
 setDefaultTimeout(startMs);
@@ -14,7 +14,7 @@ let running: TestServer;
 let url: string;
 let fingerprint: string;
 beforeAll(async () => {
-  running = await startTestServer("embedded", { tls: "self-signed" });
+  running = await startTestServer(engines[0]!, { tls: "self-signed" });
   url = running.server.url;
   fingerprint = running.server.fingerprint!;
 });

@@ -22,7 +22,7 @@ import {
   type RandomNumber,
   type Versions,
 } from "../support/crash-world.ts";
-import { createDatabase, engines, temporaryDirectory } from "../support/postgres.ts";
+import { engines, prepareDatabase, temporaryDirectory } from "../support/postgres.ts";
 import { openPogo, type Pogo } from "../support/pogo.ts";
 import { seededRandom } from "../support/random.ts";
 import { rootToken, startServing } from "../support/serving.ts";
@@ -53,12 +53,10 @@ test.each(engines)(
     console.log(`seed ${seed}`);
     await using closing = new AsyncDisposableStack();
     const { path } = closing.use(temporaryDirectory());
-    const database = engine === "postgres" ? closing.use(await createDatabase()) : undefined;
-    const pogo = closing.use(openPogo({ POGO_TOKEN: rootToken }));
     const data = join(path, "data");
-    const server = closing.use(
-      await startServing({ home: pogo.home, data, databaseUrl: database?.url }),
-    );
+    const { databaseUrl } = closing.use(await prepareDatabase(engine, data));
+    const pogo = closing.use(openPogo({ POGO_TOKEN: rootToken }));
+    const server = closing.use(await startServing({ home: pogo.home, data, databaseUrl }));
     await pogo.ok(["init", join(path, "init"), "--server", server.url, "--name", "crash"]);
     const channel = openChannel({ url: server.url, token: rootToken });
     closing.defer(() => channel.close());

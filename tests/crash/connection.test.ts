@@ -5,13 +5,12 @@ import { join } from "node:path";
 
 import { openRemote } from "#client/remote.ts";
 import { openChannel } from "#rpc/channel.ts";
-import { startServer } from "#server/server.ts";
 import { openCable } from "../../scripts/cable.ts";
 import { changeFiles, missingOf, treeOf, verifyVersions } from "../support/crash-world.ts";
 import { openPogo } from "../support/pogo.ts";
-import { temporaryDirectory } from "../support/postgres.ts";
+import { engines, temporaryDirectory } from "../support/postgres.ts";
 import { seededRandom } from "../support/random.ts";
-import { rootToken } from "../support/serving.ts";
+import { startTestServer, testRootToken } from "../support/server.ts";
 
 const unavailable = 7;
 const cuts = 6;
@@ -21,15 +20,10 @@ test("a connection that breaks anywhere is a clear error, and the next try compl
   console.log(`seed ${seed}`);
   await using closing = new AsyncDisposableStack();
   const { path } = closing.use(temporaryDirectory());
-  const pogo = closing.use(openPogo({ POGO_TOKEN: rootToken }));
-  const server = await startServer({
-    dataDirectory: join(path, "data"),
-    listen: "127.0.0.1:0",
-    rootToken,
-  });
-  closing.defer(() => server.close());
+  const pogo = closing.use(openPogo({ POGO_TOKEN: testRootToken }));
+  const { server } = closing.use(await startTestServer(engines[0]!));
   const cable = closing.use(await openCable(server.port));
-  const channel = openChannel({ url: server.url, token: rootToken });
+  const channel = openChannel({ url: server.url, token: testRootToken });
   closing.defer(() => channel.close());
   const remote = openRemote(channel, "cut");
 
@@ -86,10 +80,8 @@ test("a connection that breaks anywhere is a clear error, and the next try compl
 test("a large file that was cut off goes on where it was", async () => {
   await using closing = new AsyncDisposableStack();
   const { path } = closing.use(temporaryDirectory());
-  const pogo = closing.use(openPogo({ POGO_TOKEN: rootToken }));
-  const dataDirectory = join(path, "data");
-  const server = await startServer({ dataDirectory, listen: "127.0.0.1:0", rootToken });
-  closing.defer(() => server.close());
+  const pogo = closing.use(openPogo({ POGO_TOKEN: testRootToken }));
+  const { server } = closing.use(await startTestServer(engines[0]!));
   const cable = closing.use(await openCable(server.port));
   const cwd = join(path, "pusher");
   await pogo.ok(["init", cwd, "--server", cable.url, "--name", "large"]);

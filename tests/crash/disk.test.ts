@@ -8,7 +8,7 @@ import { openRemote } from "#client/remote.ts";
 import { openChannel } from "#rpc/channel.ts";
 import { missingOf, treeOf, verifyVersions } from "../support/crash-world.ts";
 import { openPogo, program, type Pogo } from "../support/pogo.ts";
-import { temporaryDirectory } from "../support/postgres.ts";
+import { engines, prepareDatabase, temporaryDirectory } from "../support/postgres.ts";
 import { seededRandom } from "../support/random.ts";
 import { rootToken, startServing } from "../support/serving.ts";
 
@@ -45,9 +45,12 @@ test.skipIf(!canMount)(
   async () => {
     const mount = join(path, "objects");
     const options = ["--objects", mount];
+    const data = join(path, "data");
+    await using database = await prepareDatabase(engines[0]!, data);
     await using server = await startServing({
       home: pogo.home,
-      data: join(path, "data"),
+      data,
+      databaseUrl: database.databaseUrl,
       options,
       through: onDisk("8m", mount),
     });
@@ -89,7 +92,10 @@ test.skipIf(!canMount)(
 test.skipIf(!canMount)(
   "a client whose disk is full says so, and goes on when there is space",
   async () => {
-    await using server = await startServing({ home: pogo.home, data: join(path, "data-2") });
+    const data = join(path, "data-2");
+    await using database = await prepareDatabase(engines[0]!, data);
+    const { databaseUrl } = database;
+    await using server = await startServing({ home: pogo.home, data, databaseUrl });
     const source = join(path, "source");
     await pogo.ok(["init", source, "--server", server.url, "--name", "big"]);
     for (let index = 0; index < 12; index++) writeNoise(source, `noise-${index}`, 500_000);

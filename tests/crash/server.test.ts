@@ -19,7 +19,7 @@ import {
   verifyVersions,
   type Versions,
 } from "../support/crash-world.ts";
-import { createDatabase, engines, temporaryDirectory } from "../support/postgres.ts";
+import { engines, prepareDatabase, temporaryDirectory } from "../support/postgres.ts";
 import { openPogo } from "../support/pogo.ts";
 import { seededRandom } from "../support/random.ts";
 import { rootToken, startServing } from "../support/serving.ts";
@@ -40,9 +40,10 @@ test.each(engines)(
     console.log(`seed ${seed}`);
     await using closing = new AsyncDisposableStack();
     const { path } = closing.use(temporaryDirectory());
-    const database = engine === "postgres" ? closing.use(await createDatabase()) : undefined;
+    const data = join(path, "data");
+    const { databaseUrl } = closing.use(await prepareDatabase(engine, data));
     const pogo = closing.use(openPogo({ POGO_TOKEN: rootToken }));
-    const options = { home: pogo.home, data: join(path, "data"), databaseUrl: database?.url };
+    const options = { home: pogo.home, data, databaseUrl };
     let server = await startServing(options);
     closing.defer(() => server.stop().then(() => {}));
 

@@ -15,7 +15,7 @@ import { openRemote, type Remote } from "#client/remote.ts";
 import { createWorkspace } from "#client/workspace.ts";
 import { hashKey, keyHash, toHex, type Hash } from "#core/hash.ts";
 import { openChannel } from "#rpc/channel.ts";
-import { createDatabase, engines, temporaryDirectory } from "../support/postgres.ts";
+import { engines, prepareDatabase, temporaryDirectory } from "../support/postgres.ts";
 import { openPogo, type Pogo } from "../support/pogo.ts";
 import { rootToken, startServing } from "../support/serving.ts";
 import { MemoryStore, type Snapshot } from "../support/snapshot.ts";
@@ -40,9 +40,10 @@ test.each(engines)(
   async (engine) => {
     await using closing = new AsyncDisposableStack();
     const { path } = closing.use(temporaryDirectory());
-    const database = engine === "postgres" ? closing.use(await createDatabase()) : undefined;
+    const data = join(path, "data");
+    const { databaseUrl } = closing.use(await prepareDatabase(engine, data));
     const pogo = closing.use(openPogo({ POGO_TOKEN: rootToken }));
-    const options = { home: pogo.home, data: join(path, "data"), databaseUrl: database?.url };
+    const options = { home: pogo.home, data, databaseUrl };
     const server = closing.use(await startServing(options));
     await pogo.ok(["init", join(path, "seed"), "--server", server.url, "--name", "load"]);
     const clients = Array.from({ length: clientCount }, (_, index) => {

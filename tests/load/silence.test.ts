@@ -34,7 +34,7 @@ type Site = { server: Serving; remotes: Remote[] };
 async function openSite(closing: AsyncDisposableStack): Promise<Site> {
   const { path } = closing.use(temporaryDirectory());
   // What the embedded database takes would hide what the connections do.
-  const database = closing.use(await createDatabase());
+  const database = closing.use(await createDatabase({ isPrepared: true }));
   const pogo = closing.use(openPogo({ POGO_TOKEN: rootToken }));
   const options = { home: pogo.home, data: join(path, "data"), databaseUrl: database.url };
   const server = closing.use(await startServing(options));

@@ -13,7 +13,7 @@ import { openRemote, type Remote } from "#client/remote.ts";
 import { toHex } from "#core/hash.ts";
 import type { Change } from "#gen/pogo/v1/common.ts";
 import { openChannel } from "#rpc/channel.ts";
-import { createDatabase, engines, temporaryDirectory } from "../support/postgres.ts";
+import { engines, prepareDatabase, temporaryDirectory } from "../support/postgres.ts";
 import { openPogo } from "../support/pogo.ts";
 import { publish } from "../support/publish.ts";
 import { rootToken, startServing } from "../support/serving.ts";
@@ -28,9 +28,10 @@ test.each(engines)(
   async (engine) => {
     await using closing = new AsyncDisposableStack();
     const { path } = closing.use(temporaryDirectory());
-    const database = engine === "postgres" ? closing.use(await createDatabase()) : undefined;
+    const data = join(path, "data");
+    const { databaseUrl } = closing.use(await prepareDatabase(engine, data));
     const pogo = closing.use(openPogo({ POGO_TOKEN: rootToken }));
-    const options = { home: pogo.home, data: join(path, "data"), databaseUrl: database?.url };
+    const options = { home: pogo.home, data, databaseUrl };
     const server = closing.use(await startServing(options));
     const remotes = Array.from({ length: clientCount }, () => {
       const channel = openChannel({ url: server.url, token: rootToken });

@@ -10,7 +10,7 @@ import { openChannel } from "#rpc/channel.ts";
 import { selfSign } from "#server/tls/self-signed.ts";
 import { freePort } from "../support/free-port.ts";
 import { startNginx } from "../support/nginx.ts";
-import { startMs, temporaryDirectory } from "../support/postgres.ts";
+import { engines, startMs, temporaryDirectory } from "../support/postgres.ts";
 import { publish } from "../support/publish.ts";
 import { refusal } from "../support/refusal.ts";
 import { startTestServer, testRootToken, type TestServer } from "../support/server.ts";
@@ -25,7 +25,7 @@ let url: string;
 let certificate: string;
 beforeAll(async () => {
   if (!Bun.which("nginx")) return;
-  server = parts.use(await startTestServer("embedded", { trustedProxies: [proxyAddress] }));
+  server = parts.use(await startTestServer(engines[0]!, { trustedProxies: [proxyAddress] }));
   const { path } = parts.use(temporaryDirectory());
   const { cert, key } = await selfSign("127.0.0.1");
   certificate = cert;

@@ -11,7 +11,7 @@ import { openChannel } from "#rpc/channel.ts";
 import { fetchCertificate, fingerprintOf, derOf, type Trust } from "#rpc/trust.ts";
 import { openTls } from "#server/tls/identity.ts";
 import { selfSign } from "#server/tls/self-signed.ts";
-import { startMs, temporaryDirectory } from "../support/postgres.ts";
+import { engines, startMs, temporaryDirectory } from "../support/postgres.ts";
 import { startTestServer, testRootToken, type TestServer } from "../support/server.ts";
 
 setDefaultTimeout(startMs);
@@ -19,7 +19,7 @@ setDefaultTimeout(startMs);
 let server: TestServer;
 let certificate: string;
 beforeAll(async () => {
-  server = await startTestServer("embedded", { tls: "self-signed" });
+  server = await startTestServer(engines[0]!, { tls: "self-signed" });
   certificate = readFileSync(join(server.dataDirectory, "tls/certificate.pem"), "utf8");
 });
 afterAll(() => server[Symbol.asyncDispose]());

@@ -73,10 +73,19 @@ async function copyDatabase(
   };
 }
 
-/** Puts a database into the data directory of a server that is to be, if there is one to copy. */
-export function prepareEmbedded(dataDirectory: string): void {
-  if (preparedDirectory === undefined) return;
-  cpSync(preparedDirectory, join(dataDirectory, "postgres"), { recursive: true });
+/** A database for a server with this data directory: where one is prepared, a copy of it. */
+export async function prepareDatabase(
+  engine: Engine,
+  dataDirectory: string,
+): Promise<AsyncDisposable & { databaseUrl: string | undefined }> {
+  if (engine === "postgres") {
+    const { url, ...database } = await createDatabase({ isPrepared: true });
+    return { databaseUrl: url, ...database };
+  }
+  if (preparedDirectory !== undefined) {
+    cpSync(preparedDirectory, join(dataDirectory, "postgres"), { recursive: true });
+  }
+  return { databaseUrl: undefined, async [Symbol.asyncDispose]() {} };
 }
 
 /** Opens an empty database. */

@@ -5,7 +5,7 @@ import { openChannel, type Channel } from "#rpc/channel.ts";
 import { openRemote, newRequestId, type Remote } from "#client/remote.ts";
 import { AuthServiceService } from "#gen/pogo/v1/auth.ts";
 import { startServer, type RunningServer, type ServerOptions } from "#server/server.ts";
-import { createDatabase, prepareEmbedded, temporaryDirectory, type Engine } from "./postgres.ts";
+import { prepareDatabase, temporaryDirectory, type Engine } from "./postgres.ts";
 
 export const testRootToken = "root-token-of-the-tests";
 
@@ -21,21 +21,22 @@ export type TestServer = AsyncDisposable & {
   user(name: string): Promise<Channel>;
 };
 
-/** Starts a server on an empty database. */
+/** Starts a server, on an empty database unless told otherwise. */
 export async function startTestServer(
   engine: Engine,
   options: Partial<ServerOptions> = {},
 ): Promise<TestServer> {
   await using opening = new AsyncDisposableStack();
   const { path } = opening.use(temporaryDirectory());
-  const dataDirectory = join(path, "data");
-  const database =
-    engine === "postgres" ? opening.use(await createDatabase({ isPrepared: true })) : undefined;
-  if (!database) prepareEmbedded(dataDirectory);
+  const { dataDirectory = join(path, "data") } = options;
+  const isOthers = options.dataDirectory !== undefined || options.databaseUrl !== undefined;
+  const { databaseUrl } = isOthers
+    ? options
+    : opening.use(await prepareDatabase(engine, dataDirectory));
   const server = await startServer({
     dataDirectory,
     listen: "127.0.0.1:0",
-    databaseUrl: database?.url,
+    databaseUrl,
     rootToken: testRootToken,
     observe: ({ error }) => error && console.error(error),
     ...options,
@@ -53,7 +54,7 @@ export async function startTestServer(
   return {
     server,
     dataDirectory,
-    databaseUrl: database?.url,
+    databaseUrl,
     channel,
     tokenOf: (opened) => tokens.get(opened),
     async user(name) {

@@ -1,16 +1,23 @@
-import { afterAll, expect, test } from "bun:test";
+import { afterAll, beforeAll, expect, test } from "bun:test";
 import { existsSync } from "node:fs";
 import { mkdir, mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
-import { openEmbedded } from "#server/db/embedded.ts";
+import { openEmbedded, type Embedded } from "#server/db/embedded.ts";
 import postgres from "postgres";
 
 // Without a prepared data directory, a first start is seconds of initdb.
 const startMs = 60_000;
 const scratch = await mkdtemp(join(tmpdir(), "pogo-embedded-"));
-afterAll(() => rm(scratch, { recursive: true, force: true }));
+let embedded: Embedded;
+beforeAll(async () => {
+  embedded = await openEmbedded(join(scratch, "open", "postgres"));
+}, startMs);
+afterAll(async () => {
+  await embedded[Symbol.asyncDispose]();
+  await rm(scratch, { recursive: true, force: true });
+});
 
 const directory = join(scratch, "data", "postgres");
 const program = join(import.meta.dir, "../../support/embedded-program.ts");
@@ -42,7 +49,6 @@ test(
 test(
   "it syncs what it acknowledges",
   async () => {
-    await using embedded = await openEmbedded(directory);
     const sql = postgres(embedded.options);
     const settings = await sql`
       select name, setting from pg_settings
@@ -62,7 +68,6 @@ test(
 test(
   "queries, failures and transactions at once are not mixed up",
   async () => {
-    await using embedded = await openEmbedded(directory);
     const sql = postgres(embedded.options);
     await sql`create table counted (number int primary key)`;
     const ask = async (index: number) => {
@@ -95,7 +100,6 @@ test(
 test(
   "a driver that connects again finds a new session",
   async () => {
-    await using embedded = await openEmbedded(directory);
     const first = postgres(embedded.options);
     await first`set search_path = elsewhere`;
     await first`begin`.simple().catch(() => {});
