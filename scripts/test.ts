@@ -91,7 +91,7 @@ const child = Bun.spawn(
       ...process.env,
       ...prepared.environment,
       POGO_TEST_PROGRAM: program,
-      // An embedded database lives for seconds here: to optimise its code takes longer than it saves.
+      // To optimise the embedded database's code takes longer than it then lives.
       ...(!isLong && { BUN_JSC_useOMGJIT: "0" }),
       ...(given.includes("--crash") && { POGO_TEST_KILLS: "200" }),
       ...(given.includes("--gc") && { POGO_TEST_EPOCHS: "1000" }),

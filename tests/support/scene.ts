@@ -2,7 +2,11 @@
 import { mkdtempSync } from "node:fs";
 import { join } from "node:path";
 
+import { newDraft } from "#client/change.ts";
+import { clone } from "#client/clone.ts";
 import { openRemote, type Remote } from "#client/remote.ts";
+import { createWorkspace } from "#client/workspace.ts";
+import { isPogoError } from "#core/errors.ts";
 import { AuthServiceService as Auth } from "#gen/pogo/v1/auth.ts";
 import type { FinishedCall } from "#rpc/serve.ts";
 import type { ServerOptions } from "#server/server.ts";
@@ -105,13 +109,17 @@ export async function openScene(
       run: (...args) => pogo.run(args),
       async init(files = {}, ...options) {
         const [path, name] = [directory(), `repository-${++repositories}`];
-        await pogo.ok(["init", path, "--server", url, "--name", name, ...options]);
+        const command = ["init", path, "--server", url, "--name", name, ...options];
+        if (options.length > 0) await pogo.ok(command);
+        else await initInto(self.remote(name), path, url);
         writeFiles(path, files);
         return copyAt(self, pogo, path, name);
       },
       async clone(repository, ...options) {
         const path = directory();
-        await pogo.ok(["clone", `${url}/${repository}`, path, ...options]);
+        const command = ["clone", `${url}/${repository}`, path, ...options];
+        if (options.length > 0) await pogo.ok(command);
+        else await cloneInto(self.remote(repository), path, url);
         return copyAt(self, pogo, path, repository);
       },
       async published(...changes) {
@@ -149,6 +157,24 @@ export async function openScene(
     [Symbol.asyncDispose]: () => parts.disposeAsync(),
   };
   return scene;
+}
+
+// As the commands do, without starting a process for what a test only begins with.
+async function initInto(remote: Remote, root: string, server: string): Promise<void> {
+  await remote.createRepository({ public: false, caseSensitive: false });
+  const binding = { server, repository: remote.repository, caseSensitive: false };
+  createWorkspace(root, binding, newDraft([]))[Symbol.dispose]();
+}
+
+async function cloneInto(remote: Remote, root: string, server: string): Promise<void> {
+  const { name, caseSensitive } = await remote.getRepository();
+  const binding = { server, repository: name, caseSensitive };
+  const change = await remote.getChange("").catch((error: unknown) => {
+    if (!isPogoError(error, "not-found")) throw error;
+  });
+  const draft = newDraft(change ? [change] : []);
+  const workspace = await clone(remote, root, binding, draft, { add() {} });
+  workspace[Symbol.dispose]();
 }
 
 function copyAt(person: Person, pogo: Pogo, root: string, repository: string): Copy {
