@@ -157,8 +157,8 @@ test("a secret's value comes from stdin, and is shown by nothing but pogo secret
 
 test("rules for bookmarks are made, listed, held and removed", async () => {
   const copy = await ann.init({ a: "1\n" });
-  await copy.ok("commit", "-m", "first");
-  await copy.ok("bookmark", "set", "main", "@-");
+  await copy.commit("first");
+  await copy.mark("main", "@-");
   expect(await copy.ok("bookmark", "protect", "main", "--role", "maintain")).toBe(
     "main: moved by who may maintain, forward only, never deleted\n",
   );

@@ -155,7 +155,7 @@ with zipfile.ZipFile("all.zip") as archive:
 test("a version with conflicts is refused, and what stands beside them is not", async () => {
   await copy.ok("new", "-m", "ours");
   copy.write({ "README.md": "ours\n" });
-  await copy.ok("push");
+  await copy.publish();
   const ours = (await copy.json("status")).change.name;
   await copy.ok("new", "v1/first", "-m", "theirs");
   copy.write({ "README.md": "theirs\n" });

@@ -77,7 +77,7 @@ test("clone starts on main, on the newest change, or on what is named", async ()
 
 test("anybody reads a public repository, and only those who may write do", async () => {
   const copy = await ann.init({ "a.txt": "1\n" }, "--public");
-  await copy.ok("push", "-m", "first");
+  await copy.publish("first");
   const [change] = await copy.json("log");
   for (const reader of [scene.stranger(), await scene.person("bob")]) {
     const clone = await reader.clone(copy.repository);
@@ -101,7 +101,7 @@ test("anybody reads a public repository, and only those who may write do", async
 
 test("a private repository is open to nobody else, and does not tell that it is there", async () => {
   const copy = await ann.init({ "a.txt": "1\n" });
-  await copy.ok("push", "-m", "first");
+  await copy.publish("first");
   const nobody = await scene.stranger().run("clone", `${scene.url}/${copy.repository}`);
   expect(steady(nobody.stderr, { NAME: copy.repository })).toMatchInlineSnapshot(`
     "pogo: error: repository "NAME" is not public: this needs a token

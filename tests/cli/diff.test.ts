@@ -71,7 +71,7 @@ const binary = Buffer.from(Array.from({ length: 5000 }, (_, index) => (index * 7
 test.skipIf(!Bun.which("git"))("git apply and patch -p1 take a diff of everything", async () => {
   const copy = await ann.init(before);
   copy.write({ "binary.bin": binary, "deleted.bin": binary.subarray(1) });
-  await copy.ok("commit", "-m", "before");
+  await copy.commit("before");
   const old = mkdtempSync(join(ann.home, "old-"));
   for (const [path, file] of Object.entries({ ...before, "deleted.bin": binary.subarray(1) })) {
     writeFiles(old, { [path]: file });
@@ -131,7 +131,7 @@ test.skipIf(!Bun.which("patch"))("patch -p1 takes a diff of what it knows", asyn
 
 test("diff says what differs: as a patch, as a statistic, and for programs", async () => {
   const copy = await ann.init({ "a.txt": "1\n2\n3\n", "moved.txt": lines, "x.bin": binary });
-  await copy.ok("commit", "-m", "first");
+  await copy.commit("first");
   expect(await copy.ok("diff")).toBe("");
   renameSync(join(copy.root, "moved.txt"), join(copy.root, "there.txt"));
   copy.write({ "a.txt": "1\ntwo\n3\n", "x.bin": Buffer.concat([binary, binary]) });
@@ -199,9 +199,9 @@ test("diff says what differs: as a patch, as a statistic, and for programs", asy
 
 test("a path of which nothing is compared because there is none is not found", async () => {
   const copy = await ann.init({ "a.txt": "1\n", "old/b.txt": "1\n" });
-  await copy.ok("commit", "-m", "first");
+  await copy.commit("first");
   rmSync(join(copy.root, "old"), { recursive: true });
-  await copy.ok("commit", "-m", "second");
+  await copy.commit("second");
   copy.write({ ".gitignore": "ignored\n", ignored: "" });
   for (const path of ["a.txt", "ignored"]) expect(await copy.ok("diff", path)).toBe("");
   expect(await copy.ok("diff", "--from", "@--", "--to", "@-", "old")).toContain("old/b.txt");
@@ -257,7 +257,7 @@ test("cat prints a file as it is: binary, empty, large, a link's target", async 
 
 test("what was fetched to be looked at is kept, and never in the way", async () => {
   const copy = await ann.init({ "a.txt": "one\n", "b.txt": "one more\n" });
-  await copy.ok("commit", "-m", "first");
+  await copy.commit("first");
   const clone = await ann.clone(copy.repository);
   clone.write({ "a.txt": "two\n", "b.txt": "two more\n" });
   const cache = join(ann.home, ".cache/pogo/objects");

@@ -89,11 +89,11 @@ test("a branch goes on top of what others did, the working copy with it", async 
 
 test("a rebase that conflicts stops nothing, and going back leaves no trace", async () => {
   const copy = await ann.init({ f: "old\n" });
-  await copy.ok("commit", "-m", "base");
+  await copy.commit("base");
   copy.write({ f: "one\n" });
-  await copy.ok("commit", "-m", "one");
+  await copy.commit("one");
   copy.write({ f: "two\n" });
-  await copy.ok("push", "-m", "two");
+  await copy.publish("two");
   const said = await copy.ok("rebase", "-s", "@", "-d", "@--");
   expect(said).toContain("1 change in conflict");
   expect(said).toContain("pogo resolve --list");
@@ -109,7 +109,7 @@ test("a rebase that conflicts stops nothing, and going back leaves no trace", as
 
 test("a local file that is in the way is left, and what was asked for is done", async () => {
   const copy = await ann.init({ ".gitignore": "local\n" });
-  await copy.ok("commit", "-m", "base");
+  await copy.commit("base");
   copy.write({ local: "published\n" });
   await copy.ok("push", "--include-ignored", "-m", "other");
   const { name: other } = (await copy.json("status")).change;
@@ -127,7 +127,7 @@ test("a local file that is in the way is left, and what was asked for is done", 
 
 test("a conflict below is resolved once, and what stands on it is free of it", async () => {
   const copy = await ann.init({ f: "old\n" });
-  await copy.ok("commit", "-m", "base");
+  await copy.commit("base");
   copy.write({ f: "one\n" });
   const { change: one } = await copy.json("commit", "-m", "one");
   copy.write({ g: "g\n" });
@@ -190,8 +190,8 @@ test("edits are squashed into the parent, and into any other change", async () =
 test("a change is split by paths, and its bookmark stays on all of it", async () => {
   const copy = await stack("base");
   copy.write({ a: "a\n", "d/b": "b\n", c: "c\n" });
-  await copy.ok("commit", "-m", "all");
-  await copy.ok("bookmark", "set", "top", "@-");
+  await copy.commit("all");
+  await copy.mark("top", "@-");
   await copy.ok("split", "-r", "top", "d", "a", "-m", "first");
   expect(await parentsOf(copy, "top")).toEqual(["first"]);
   expect(await copy.ok("ls", "top-")).toBe("a\nbase\nd/\n");

@@ -159,9 +159,9 @@ test("the log of an empty repository, and of a draft in it, is empty for program
 
 test("the log of a path is empty only when there is, or was, such a path", async () => {
   const copy = await ann.init({ "kept.txt": "1\n", "dir/gone.txt": "1\n" });
-  await copy.ok("commit", "-m", "first");
+  await copy.commit("first");
   rmSync(join(copy.root, "dir"), { recursive: true });
-  await copy.ok("commit", "-m", "second");
+  await copy.commit("second");
   copy.write({ "new.txt": "", ".gitignore": "ignored\n", ignored: "" });
   const log = async (...args: string[]) => {
     const listed: Listed[] = await copy.json("log", ...args);
@@ -265,9 +265,9 @@ test("bookmarks are set, moved, listed and deleted", async () => {
 
 test("a bookmark goes before the prefix that it is spelled like", async () => {
   const copy = await ann.init({ "a.txt": "1\n" });
-  await copy.ok("commit", "-m", "first");
+  await copy.commit("first");
   copy.write({ "a.txt": "2\n" });
-  await copy.ok("push", "-m", "second");
+  await copy.publish("second");
   const [second, first]: Listed[] = await copy.json("log");
   await copy.ok("b", "set", first!.prefix, second!.name);
   expect((await copy.json("show", first!.prefix)).name).toBe(second!.name);

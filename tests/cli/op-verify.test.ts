@@ -24,7 +24,7 @@ let people = 0;
 async function logged(): Promise<Copy> {
   const ann = await scene.person(`ann-${++people}`);
   const copy = await ann.init({ a: "one" });
-  await copy.ok("push", "-m", "first");
+  await copy.publish("first");
   await copy.ok("describe", "-m", "second");
   await copy.ok("bookmark", "set", "main");
   return copy;

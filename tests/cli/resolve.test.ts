@@ -151,8 +151,8 @@ describe("how conflicts stand", () => {
 
   test("the sides of a rebase are named for the change and for what it was put on", async () => {
     const copy = await ann.init({ f: "old\n" });
-    await copy.ok("push", "-m", "base");
-    await copy.ok("bookmark", "set", "base");
+    await copy.publish("base");
+    await copy.mark("base");
     await copy.ok("new", "base", "-m", "trunk");
     copy.write({ f: "trunk\n" });
     await copy.ok("push");

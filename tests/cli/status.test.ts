@@ -139,7 +139,7 @@ test("info says where the working copy belongs", async () => {
 
 test("a command works from a subdirectory and with -C, and its paths are of there", async () => {
   const copy = await ann.init({ "top.txt": "1\n", "src/deep/a.txt": "2\n", "src/b.txt": "3\n" });
-  await copy.ok("push", "-m", "first");
+  await copy.publish("first");
   copy.write({ "top.txt": "4\n", "src/deep/a.txt": "5\n" });
   const below = ann.at(join(copy.root, "src"));
   expect((await below.json("status")).files).toEqual([
@@ -173,7 +173,7 @@ test("outside a working copy the error says how to make one", async () => {
 
 test("what looks changes nothing, here or there", async () => {
   const copy = await ann.init({ "a.txt": "one\n", "dir/b.txt": "two\n" });
-  await copy.ok("push", "-m", "first");
+  await copy.publish("first");
   copy.write({ "a.txt": "three\n", "new.txt": "" });
   const before = [readState(copy), await copy.json("log"), await copy.json("status")];
   for (const command of ["status", "diff", "info", "show", "ls"]) await copy.ok(command);
@@ -240,7 +240,7 @@ test.skipIf(process.platform !== "linux")(
 
 test("without the server status, info and a clean push work; what asks it says so", async () => {
   const copy = await ann.init({ "a.txt": "one\n" });
-  await copy.ok("push", "-m", "first");
+  await copy.publish("first");
   const before = readState(copy);
   // Nobody listens there.
   const database = new Database(join(copy.root, ".pogo/state.sqlite"));

@@ -19,15 +19,14 @@ const filesOf = ({ root }: Copy) => readFiles(root);
 
 /** Changes `root`, `one` and `two`, each with a file and a bookmark; `two` stands on `one`. */
 async function stack(): Promise<Copy> {
-  const copy = await ann.init({ root: "root" });
-  await copy.ok("push", "-m", "root");
-  await copy.ok("bookmark", "set", "root");
-  for (const name of ["one", "two"]) {
-    await copy.ok("new", "-m", name);
-    copy.write({ [name]: name });
-    await copy.ok("push");
-    await copy.ok("bookmark", "set", name);
-  }
+  const root = { root: "root" };
+  const one = { ...root, one: "one" };
+  const copy = await ann.published(
+    { bookmark: "root", description: "root", files: root },
+    { bookmark: "one", description: "one", files: one, on: "root" },
+    { bookmark: "two", description: "two", files: { ...one, two: "two" }, on: "one" },
+  );
+  await copy.ok("edit", "two");
   return copy;
 }
 

@@ -29,7 +29,7 @@ const statusOf = async (copy: Copy) => {
 
 test("a push is undone: its files are edits again, and the next push is the change again", async () => {
   const copy = await ann.init({ a: "one" });
-  await copy.ok("push", "-m", "first");
+  await copy.publish("first");
   copy.write({ a: "two", b: "new" });
   await copy.ok("push");
   expect(steady(await copy.ok("undo"))).toBe(
@@ -52,7 +52,7 @@ test("a push is undone: its files are edits again, and the next push is the chan
 
 test("the push that created a change is undone: what it published is a draft again", async () => {
   const copy = await ann.init({ a: "one" });
-  await copy.ok("push", "-m", "first");
+  await copy.publish("first");
   await copy.ok("new", "-m", "second");
   copy.write({ a: "two" });
   await copy.ok("push");
@@ -74,7 +74,7 @@ test("the push that created a change is undone: what it published is a draft aga
 
 test("a commit is undone: its edits are in the working copy again", async () => {
   const copy = await ann.init({ a: "one" });
-  await copy.ok("commit", "-m", "first");
+  await copy.commit("first");
   copy.write({ a: "two", b: "new" });
   await copy.ok("commit", "-m", "second");
   expect(await statusOf(copy)).toEqual(["draft", ""]);
@@ -100,11 +100,11 @@ test("a description comes back, and local edits stay", async () => {
 
 test("a bookmark that was moved, or deleted, comes back", async () => {
   const copy = await ann.init({ a: "one" });
-  await copy.ok("push", "-m", "first");
-  await copy.ok("bookmark", "set", "main");
+  await copy.publish("first");
+  await copy.mark("main");
   await copy.ok("new", "-m", "second");
   copy.write({ a: "two" });
-  await copy.ok("push");
+  await copy.publish();
   await copy.ok("bookmark", "set", "main");
   expect(steady(await copy.ok("undo"))).toBe(
     "undid operation 5 (ann): bookmark main: change-1 → change-2\n",
@@ -119,9 +119,9 @@ test("a bookmark that was moved, or deleted, comes back", async () => {
 
 test("a removed change comes back under what stood on it", async () => {
   const copy = await ann.init({ a: "one" });
-  await copy.ok("commit", "-m", "first");
+  await copy.commit("first");
   copy.write({ b: "two" });
-  await copy.ok("commit", "-m", "second");
+  await copy.commit("second");
   copy.write({ c: "three" });
   await copy.ok("push", "-m", "third");
   const before = await copy.json("log");
@@ -157,7 +157,7 @@ test("a sync is undone: the bookmark and the working copy are where they were", 
 
 test("an undo is refused when somebody has built on it, and nothing moves", async () => {
   const copy = await ann.init({ a: "one" });
-  await copy.ok("push", "-m", "first");
+  await copy.publish("first");
   const clone = await ann.clone(copy.repository);
   clone.write({ b: "b" });
   await clone.ok("push", "-m", "on top");
@@ -196,7 +196,7 @@ test("local edits in the way keep the working copy where it is, and nothing is l
 
 test("a working copy that is elsewhere is not touched", async () => {
   const copy = await ann.init({ a: "one" });
-  await copy.ok("commit", "-m", "first");
+  await copy.commit("first");
   copy.write({ a: "two" });
   await copy.ok("push", "-m", "second");
   await copy.ok("edit", "@-");
@@ -207,7 +207,7 @@ test("a working copy that is elsewhere is not touched", async () => {
 
 test("the log tells who did what, and what is undone", async () => {
   const copy = await ann.init({ a: "one" });
-  await copy.ok("push", "-m", "first");
+  await copy.publish("first");
   await copy.ok("bookmark", "set", "main");
   await copy.ok("describe", "-m", "better");
   await copy.ok("undo");
@@ -255,12 +255,12 @@ test("the log tells who did what, and what is undone", async () => {
 
 test("the whole repository goes back to how it was, and the working copy with it", async () => {
   const copy = await ann.init({ a: "one" });
-  await copy.ok("commit", "-m", "first");
-  await copy.ok("bookmark", "set", "main", "@-");
+  await copy.commit("first");
+  await copy.mark("main", "@-");
   copy.write({ a: "two" });
-  await copy.ok("commit", "-m", "second");
+  await copy.commit("second");
   copy.write({ a: "three", b: "b" });
-  await copy.ok("push", "-m", "third");
+  await copy.publish("third");
   await copy.ok("bookmark", "set", "main");
   expect(steady(await copy.ok("op", "restore", "3"))).toBe(
     "restored everything as it was after operation 3 (2 changes, 1 bookmark)\n" +
@@ -322,7 +322,7 @@ test("all versions of a change are listed", async () => {
 
 test("an undo whose command was killed is followed by the next command, once", async () => {
   const copy = await ann.init({ a: "one" });
-  await copy.ok("push", "-m", "first");
+  await copy.publish("first");
   copy.write({ a: "two" });
   await copy.ok("push");
   const child = copy.start(["undo"]);
@@ -340,7 +340,7 @@ test("an undo whose command was killed is followed by the next command, once", a
 
 test("what a killed command had asked for is followed if the server did it", async () => {
   const copy = await ann.init({ a: "one" });
-  await copy.ok("push", "-m", "first");
+  await copy.publish("first");
   copy.write({ a: "two" });
   await copy.ok("push");
   const requestId = newRequestId();
@@ -361,7 +361,7 @@ test("what a killed command had asked for is followed if the server did it", asy
 
 test("a file that was removed meanwhile stays removed", async () => {
   const copy = await ann.init({ a: "one", b: "b" });
-  await copy.ok("push", "-m", "first");
+  await copy.publish("first");
   rmSync(join(copy.root, "b"));
   await copy.ok("push");
   await copy.ok("undo");

@@ -4,8 +4,10 @@ import { join } from "node:path";
 
 import { newDraft } from "#client/change.ts";
 import { clone } from "#client/clone.ts";
+import { push } from "#client/push.ts";
 import { openRemote, type Remote } from "#client/remote.ts";
-import { createWorkspace } from "#client/workspace.ts";
+import { switchTo } from "#client/switch.ts";
+import { createWorkspace, openWorkspace } from "#client/workspace.ts";
 import { isPogoError } from "#core/errors.ts";
 import { AuthServiceService as Auth } from "#gen/pogo/v1/auth.ts";
 import type { FinishedCall } from "#rpc/serve.ts";
@@ -73,6 +75,12 @@ export type Copy = {
   /** Runs a command with --json that must fail, and returns how. */
   fails(...args: string[]): Promise<Failure>;
   write(files: Files): void;
+  /** Publishes what was edited, as a push does: for what a test begins with. */
+  publish(description?: string): Promise<void>;
+  /** The same, as a commit does: with a draft on top. */
+  commit(description: string): Promise<void>;
+  /** Sets a bookmark at the working copy's change, or its parent. */
+  mark(bookmark: string, revision?: "@" | "@-"): Promise<void>;
 };
 
 /**
@@ -102,6 +110,7 @@ export async function openScene(
   function person(token?: string): Person {
     const environment = { POGO_SERVER: url, ...(token && { POGO_TOKEN: token }) };
     const pogo: Pogo = parts.use(openPogo(environment));
+    const channel = server.channel(token);
     const directory = () => mkdtempSync(join(pogo.home, "copy-"));
     const self: Person = {
       home: pogo.home,
@@ -137,7 +146,7 @@ export async function openScene(
         }
         return await self.clone(remote.repository);
       },
-      remote: (repository) => openRemote(server.channel(token), repository),
+      remote: (repository) => openRemote(channel, repository),
       at: (path, repository = "") => copyAt(self, pogo, path, repository),
     };
     return self;
@@ -178,6 +187,7 @@ async function cloneInto(remote: Remote, root: string, server: string): Promise<
 }
 
 function copyAt(person: Person, pogo: Pogo, root: string, repository: string): Copy {
+  const remote = () => person.remote(repository);
   const run = (args: string[], options: RunOptions = {}) =>
     pogo.run(args, { cwd: root, ...options });
   const ok = async (...args: string[]) => {
@@ -199,7 +209,26 @@ function copyAt(person: Person, pogo: Pogo, root: string, repository: string): C
       return { ...JSON.parse(stderr).error, exitCode };
     },
     write: (files) => writeFiles(root, files),
+    publish: (description) => publishEdits(root, remote(), description),
+    commit: (description) => publishEdits(root, remote(), description, { isDone: true }),
+    async mark(bookmark, revision = "@") {
+      using workspace = openWorkspace(root);
+      const { name, parents } = workspace.state.current;
+      await remote().setBookmark(bookmark, revision === "@" ? name : parents[0]!.change);
+    },
   };
+}
+
+async function publishEdits(
+  root: string,
+  remote: Remote,
+  description: string | undefined,
+  { isDone = false } = {},
+): Promise<void> {
+  using workspace = openWorkspace(root);
+  using _ = await workspace.lock();
+  const { change } = await push({ workspace, remote }, { description });
+  if (isDone) await switchTo({ workspace, remote }, newDraft([change!]), { add() {} });
 }
 
 /**
