@@ -469,6 +469,15 @@ create unlogged table walk_marks (
 );
 create index walk_marks_open on walk_marks (walk_id) where is_open;
 
+-- What a walk has not met of what the repository held when it ended, and what was added meanwhile
+-- that names other things: what there is to condemn, found without holding up anybody.
+create unlogged table walk_unmet (
+  walk_id bigint not null,
+  is_tree boolean not null,
+  hash bytea not null,
+  primary key (walk_id, is_tree, hash)
+);
+
 -- What a server does from time to time, and when one of them last began to.
 create table upkeep (
   name text primary key,

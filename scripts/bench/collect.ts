@@ -9,8 +9,9 @@
 import { join } from "node:path";
 
 import type { Hash } from "#core/hash.ts";
-import { connect, type Sql } from "#server/db/connect.ts";
+import { connect, transaction, type Sql } from "#server/db/connect.ts";
 import { migrate } from "#server/db/migrate.ts";
+import { lockHoldings } from "#server/db/revive.ts";
 import { collect, collectDefaults, type Collected } from "#server/gc/collect.ts";
 import type { ObjectStore } from "#server/store/store.ts";
 import { startPostgres } from "../postgres.ts";
@@ -31,15 +32,41 @@ async function measureAll(counts: number[]): Promise<void> {
     const sql = connect(url);
     await fill(sql, files);
     const command = [process.execPath, import.meta.path, collecting, url, String(files)];
+    const waits = measureWaits(url);
     const { seconds, memoryBytes } = await run(command, { cwd: join(import.meta.dir, "../..") });
+    const waitedMs = await waits.end();
     const [left] = await sql<{ count: number }[]>`select count(*) from objects`;
     if (Number(left?.count) !== files) throw new Error(`${left?.count} objects are left`);
     const memory = Math.round(memoryBytes / 2 ** 20);
-    console.log(`${files} files: ${seconds.toFixed(0)} s, ${memory} MiB at the most`);
+    const wait = `a push waited ${waitedMs.toFixed(0)} ms at the most`;
+    console.log(`${files} files: ${seconds.toFixed(0)} s, ${memory} MiB at the most; ${wait}`);
     // The next one is large.
     await sql`truncate objects, repository_objects, trees cascade`;
     await sql.end();
   }
+}
+
+/** Does again and again what a push waits for, and says how long that took at the most. */
+function measureWaits(url: string): { end(): Promise<number> } {
+  const sql = connect(url);
+  let isOver = false;
+  let longestMs = 0;
+  const measuring = (async () => {
+    while (!isOver) {
+      const startedMs = performance.now();
+      await transaction(sql, (tx) => lockHoldings(tx, 1, "add"));
+      longestMs = Math.max(longestMs, performance.now() - startedMs);
+      await Bun.sleep(5);
+    }
+  })();
+  return {
+    async end() {
+      isOver = true;
+      await measuring;
+      await sql.end();
+      return longestMs;
+    },
+  };
 }
 
 /** Runs in a process of its own: its peak is that of collecting. */

@@ -11,12 +11,14 @@ import { join } from "node:path";
 
 import { newRequestId, openRemote, type Remote } from "#client/remote.ts";
 import { isPogoError, PogoError } from "#core/errors.ts";
-import { hashKey, toHex } from "#core/hash.ts";
+import { hashKey, toHex, type Hash } from "#core/hash.ts";
 import { dayMs } from "#core/limits.ts";
 import { decodeObject, inspectObject } from "#core/object.ts";
+import { decodeTree } from "#core/tree.ts";
 import type { CommitResponse } from "#gen/pogo/v1/push.ts";
 import { openChannel } from "#rpc/channel.ts";
-import { connect } from "#server/db/connect.ts";
+import { connect, type Sql } from "#server/db/connect.ts";
+import { namedHashes } from "#server/db/revive.ts";
 import { listUsage } from "#server/db/usage.ts";
 import { collect, collectDefaults, type CollectOptions } from "#server/gc/collect.ts";
 import { openDiskStore } from "#server/store/disk.ts";
@@ -168,6 +170,7 @@ async function check({ sql, store, contents, acknowledged }: World): Promise<voi
   expect([...model.trees].filter((hash) => !held.trees.has(hash))).toEqual([]);
   expect([...model.objects].filter((hash) => !held.objects.has(hash))).toEqual([]);
   expect([...held.objects].filter((hash) => !held.stored.has(hash))).toEqual([]);
+  expect(await unsafe(sql)).toEqual([]);
   const versions = await sql<{ name: string; tree: Uint8Array }[]>`
     select c.name || '@' || v.number as name, v.tree
     from versions v join changes c using (repository_id, change_id)`;
@@ -177,6 +180,23 @@ async function check({ sql, store, contents, acknowledged }: World): Promise<voi
     select count(*) as objects, coalesce(sum(stored_size), 0)::bigint as stored_bytes
     from repository_objects join objects using (hash)`;
   expect((await listUsage(sql))[0]).toMatchObject({ ...counted });
+}
+
+/** What is condemned although a tree names it that is not: nobody would revive it. */
+async function unsafe(sql: Sql): Promise<string[]> {
+  const condemned = new Set(
+    (
+      await sql<{ hash: Hash }[]>`
+        select hash from trees where condemned_at is not null
+        union select hash from repository_objects where condemned_at is not null`
+    ).map(({ hash }) => toHex(hash)),
+  );
+  const trees = await sql<{ data: Uint8Array }[]>`
+    select data from trees where condemned_at is null`;
+  return trees
+    .map(({ data }) => namedHashes(decodeTree(data)))
+    .flatMap((named) => [...named.trees, ...named.objects].map(toHex))
+    .filter((hash) => condemned.has(hash));
 }
 
 /** Bytes that a server put and did not live to write down. */

@@ -3,13 +3,17 @@ import { join } from "node:path";
 
 import { newRequestId, type Remote } from "#client/remote.ts";
 import { dayMs } from "#core/limits.ts";
-import { connect, type Sql } from "#server/db/connect.ts";
+import { encodeTree, treeHash } from "#core/tree.ts";
+import { condemn, listUnmet } from "#server/db/collection.ts";
+import { connect, transaction, type Sql } from "#server/db/connect.ts";
+import { beginWalk, endWalk, type Walk } from "#server/db/walks.ts";
 import {
   collect,
   collectDefaults,
   type Collected,
   type CollectOptions,
 } from "#server/gc/collect.ts";
+import { markAll } from "#server/gc/mark.ts";
 import { openDiskStore } from "#server/store/disk.ts";
 import type { ObjectStore } from "#server/store/store.ts";
 import { blobsOf, holdings, pass, startPush, type SlowPush } from "../support/gc-world.ts";
@@ -141,6 +145,48 @@ describe.skipIf(!isPostgres)("garbage collection", () => {
     expect(await marks()).toEqual([{ expired: true, condemned: true }, kept]);
     await commitText({ remote, contents }, name, 1, "and by the other");
     expect(await marks()).toEqual([kept, kept, kept]);
+  });
+
+  test("what is pushed while it is decided what to condemn is condemned with what it names", async () => {
+    const { sql, remote } = await openWorld();
+    const [blob] = blobsOf(Buffer.from("unnamed"));
+    await remote.putObjects([blob!]);
+    const [row] = await sql<{ repositoryId: number }[]>`select repository_id from repositories`;
+    const begun = async () => {
+      const walk = (await beginWalk(sql, row!.repositoryId))!;
+      const retentionMs = collectDefaults.retentionMs;
+      await markAll(sql, walk, { retentionMs, strategy: "batches", met: () => {} });
+      await listUnmet(sql, walk);
+      return walk;
+    };
+    const ended = async (walk: Walk) => {
+      const deleted = await transaction(sql, (tx) => condemn(tx, walk, dayMs));
+      await endWalk(sql, walk);
+      return deleted;
+    };
+    const condemned = async () => {
+      const [counted] = await sql<{ trees: number; objects: number }[]>`
+        select (select count(*) from trees where condemned_at is not null) as trees,
+          (select count(*) from repository_objects where condemned_at is not null) as objects`;
+      return { ...counted };
+    };
+    // Taken for dead, and what a crash of the database leaves.
+    for (const table of ["walks", "walk_marks"]) {
+      const walk = await begun();
+      await sql`delete from ${sql(table)}`;
+      expect(await ended(walk)).toBeUndefined();
+      expect(await condemned()).toEqual({ trees: 0, objects: 0 });
+    }
+
+    const walk = await begun();
+    const { hash } = blob!;
+    const bytes = encodeTree([{ kind: "file", name: "file", executable: false, size: 7, hash }]);
+    await remote.putTrees([{ hash: treeHash(bytes), bytes }]);
+    expect(await ended(walk)).toEqual({ trees: 0, objects: 0 });
+    expect(await condemned()).toEqual({ trees: 1, objects: 1 });
+    // Whoever is told that it is held can go on with it.
+    expect((await remote.findMissing([], [treeHash(bytes)])).trees).toEqual([]);
+    expect(await condemned()).toEqual({ trees: 0, objects: 0 });
   });
 
   test("who puts what is being deleted waits for that, and it is there in the end", async () => {

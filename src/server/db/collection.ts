@@ -1,12 +1,14 @@
 /** What is garbage, and deleting it: db/revive.ts says what keeps it from being deleted. */
 import type { Hash } from "#core/hash.ts";
 import { emptyTreeHash } from "#core/tree.ts";
-import { hashArray, type Queries } from "./connect.ts";
+import { hashArray, transaction, type Queries, type Sql } from "./connect.ts";
 import { lockHoldings } from "./revive.ts";
-import type { Walk } from "./walks.ts";
+import { continueWalk, hasMarks, type Walk } from "./walks.ts";
 
 /** Count of trees and objects, and the bytes that the objects take up in the store. */
 export type Amount = { trees: number; objects: number; bytes: number };
+
+const tables = { tree: "trees", object: "repository_objects" } as const;
 
 /** Ids of all repositories, and how many trees each holds. */
 export async function listHoldings(
@@ -65,55 +67,81 @@ export async function markRoots(
   return rows.length;
 }
 
-/** Counts what a walk did not meet. */
-export async function countUnmarked(sql: Queries, walk: Walk): Promise<Amount> {
+/**
+ * Lists what a walk did not meet. That takes long where much is held, and holds up nobody: whoever
+ * adds something meanwhile that names other things lists it by himself (`noteAdded`).
+ */
+export async function listUnmet(sql: Sql, walk: Walk): Promise<void> {
+  const { walkId, repositoryId } = walk;
+  // Those who began to add before the walk did have ended then.
+  await transaction(sql, (tx) => lockHoldings(tx, repositoryId, "condemn"));
+  for (const kind of ["tree", "object"] as const) {
+    await sql`
+      insert into walk_unmet (walk_id, is_tree, hash)
+      select ${walkId}::bigint, ${kind === "tree"}::boolean, held.hash
+      from ${sql(tables[kind])} held
+      where held.repository_id = ${repositoryId} and not exists (
+        select 1 from walk_marks m
+        where m.walk_id = ${walkId} and m.is_tree = ${kind === "tree"} and m.hash = held.hash)
+      on conflict do nothing`;
+  }
+}
+
+/** Counts what a walk did not meet, as far as it is held. */
+export async function countUnmet(sql: Queries, walk: Walk): Promise<Amount> {
+  const { walkId, repositoryId } = walk;
   const [row] = await sql<Amount[]>`
     select
-      (select count(*) from trees held where ${unmarked(sql, walk, "tree")}) as trees,
+      (select count(*) from walk_unmet u join trees held using (hash)
+        where u.walk_id = ${walkId} and u.is_tree and held.repository_id = ${repositoryId}
+          and not ${isMarked(sql, walk, "tree")}) as trees,
       count(*) as objects, coalesce(sum(stored_size), 0)::bigint as bytes
-    from repository_objects held join objects using (hash)
-    where ${unmarked(sql, walk, "object")}`;
+    from walk_unmet u join repository_objects held using (hash) join objects using (hash)
+    where u.walk_id = ${walkId} and not u.is_tree and held.repository_id = ${repositoryId}
+      and not ${isMarked(sql, walk, "object")}`;
   return row ?? { trees: 0, objects: 0, bytes: 0 };
 }
 
 /**
  * Lets go of what a walk did not meet and was condemned a grace period before it began; condemns
- * the rest of what it did not meet, and pardons what it met. Says what the repository let go of.
+ * the rest of what it did not meet, and pardons what it met. Says what the repository let go of;
+ * nothing if the walk has lost its marks.
+ * Who adds something waits as long as there is something to condemn, not as long as all is.
  */
 export async function condemn(
   tx: Queries,
   walk: Walk,
   graceMs: number,
-): Promise<{ deleted: Omit<Amount, "bytes">; condemned: Omit<Amount, "bytes"> }> {
+): Promise<Omit<Amount, "bytes"> | undefined> {
   const { repositoryId, walkId, startedAt } = walk;
   await lockHoldings(tx, repositoryId, "condemn");
+  // Without its marks it would let go of what it met. Another server that took it for dead deletes
+  // them, and a database that crashed has lost them.
+  if (!(await continueWalk(tx, walk)) || !(await hasMarks(tx, walk))) return undefined;
   const before = new Date(startedAt.getTime() - graceMs);
   const deleted = { trees: 0, objects: 0 };
-  const condemned = { trees: 0, objects: 0 };
   for (const kind of ["tree", "object"] as const) {
-    const table = tx(kind === "tree" ? "trees" : "repository_objects");
-    const isMarked = tx`exists (
-      select 1 from walk_marks m
-      where m.walk_id = ${walkId} and m.is_tree = ${kind === "tree"} and m.hash = held.hash)`;
+    const table = tx(tables[kind]);
     await tx`
       update ${table} held set condemned_at = null
-      where repository_id = ${repositoryId} and condemned_at is not null and ${isMarked}`;
+      where repository_id = ${repositoryId} and condemned_at is not null
+        and ${isMarked(tx, walk, kind)}`;
     const gone = await tx`
       with gone as (
         delete from ${table} held
-        where repository_id = ${repositoryId} and condemned_at <= ${before} and not ${isMarked}
+        where repository_id = ${repositoryId} and condemned_at <= ${before}
+          and not ${isMarked(tx, walk, kind)}
         returning 1
       ) select count(*) as count from gone`;
-    const rest = await tx`
-      with rest as (
-        update ${table} held set condemned_at = now()
-        where condemned_at is null and ${unmarked(tx, walk, kind)}
-        returning 1
-      ) select count(*) as count from rest`;
+    await tx`
+      update ${table} held set condemned_at = now()
+      from walk_unmet u
+      where u.walk_id = ${walkId} and u.is_tree = ${kind === "tree"}
+        and held.repository_id = ${repositoryId} and held.hash = u.hash
+        and held.condemned_at is null and not ${isMarked(tx, walk, kind)}`;
     deleted[`${kind}s`] = Number(gone[0]?.["count"]);
-    condemned[`${kind}s`] = Number(rest[0]?.["count"]);
   }
-  return { deleted, condemned };
+  return deleted;
 }
 
 /** Dooms the objects that no repository holds, and pardons those that one does. */
@@ -163,10 +191,12 @@ export async function takeDoomed(
     returning hash, stored_size`;
 }
 
-function unmarked(sql: Queries, { walkId, repositoryId }: Walk, kind: "tree" | "object") {
-  return sql`held.repository_id = ${repositoryId} and not exists (
-    select 1 from walk_marks m
-    where m.walk_id = ${walkId} and m.is_tree = ${kind === "tree"} and m.hash = held.hash)`;
+/** Looked up row by row, without a plan that reads all marks for a few rows. */
+function isMarked(sql: Queries, { walkId }: Walk, kind: "tree" | "object") {
+  return sql`coalesce((
+    select true from walk_marks m
+    where m.walk_id = ${walkId} and m.is_tree = ${kind === "tree"} and m.hash = held.hash
+    limit 1), false)`;
 }
 
 /**

@@ -6,6 +6,7 @@ import { hashArray, numberArray, type Queries } from "./connect.ts";
 import { refuseObliterated } from "./obliterated.ts";
 import { lockHoldings } from "./revive.ts";
 import { lockQuota, requireRoom } from "./usage.ts";
+import { noteAdded } from "./walks.ts";
 
 export type ObjectRow = {
   hash: Hash;
@@ -161,8 +162,10 @@ async function addChunks(
 ): Promise<void> {
   const lists = objects.filter((object) => object.chunks !== undefined);
   if (lists.length === 0) return;
-  const hashes = hashArray(lists.map(({ hash }) => hash));
+  const listHashes = lists.map(({ hash }) => hash);
+  const hashes = hashArray(listHashes);
   await lockHoldings(tx, repositoryId, "add");
+  await noteAdded(tx, repositoryId, "object", listHashes);
   await tx`
     insert into object_chunks (hash, chunks)
     select * from unnest(${hashes}::bytea[],

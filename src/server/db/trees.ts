@@ -2,6 +2,7 @@
 import { hashKey, type Hash } from "#core/hash.ts";
 import { treesReadBytes } from "#core/limits.ts";
 import { hashArray, numberArray, textArray, type Queries } from "./connect.ts";
+import { noteAdded } from "./walks.ts";
 
 /** What stands in a tree and below it: see the table. */
 export type TreeSize = { fileCount: number; byteCount: number; conflicted: boolean };
@@ -61,15 +62,17 @@ export async function addTrees(
   trees: readonly TreeRow[],
 ): Promise<number> {
   const sorted = [...trees].sort((a, b) => Buffer.compare(a.hash, b.hash));
-  const rows = await tx`
+  const hashes = sorted.map((tree) => tree.hash);
+  const adding = tx`
     insert into trees (repository_id, hash, data, file_count, byte_count, conflicted)
     select ${repositoryId}::bigint, * from unnest(
-      ${hashArray(sorted.map((tree) => tree.hash))}::bytea[],
+      ${hashArray(hashes)}::bytea[],
       ${hashArray(sorted.map((tree) => tree.data))}::bytea[],
       ${numberArray(sorted.map((tree) => tree.fileCount))}::bigint[],
       ${numberArray(sorted.map((tree) => tree.byteCount))}::bigint[],
       ${textArray(sorted.map((tree) => String(tree.conflicted)))}::boolean[])
     on conflict do nothing
     returning 1`;
+  const [rows] = await Promise.all([adding, noteAdded(tx, repositoryId, "tree", hashes)]);
   return rows.length;
 }

@@ -12,7 +12,7 @@ export async function beginWalk(sql: Sql, repositoryId: number): Promise<Walk | 
     const dead = await tx<{ walkId: number }[]>`
       delete from walks where heard_at < now() - make_interval(mins => ${walkSilentMinutes})
       returning walk_id`;
-    for (const { walkId } of dead) await tx`delete from walk_marks where walk_id = ${walkId}`;
+    for (const { walkId } of dead) await forget(tx, walkId);
     const [walk] = await tx<Walk[]>`
       insert into walks (repository_id)
       select repository_id from repositories where repository_id = ${repositoryId}
@@ -28,10 +28,21 @@ export async function continueWalk(sql: Queries, { walkId }: Walk): Promise<bool
   return rows.length > 0;
 }
 
+/** Tells whether a walk has marks: the empty tree has one at least. */
+export async function hasMarks(sql: Queries, { walkId }: Walk): Promise<boolean> {
+  const rows = await sql`select 1 from walk_marks where walk_id = ${walkId} limit 1`;
+  return rows.length > 0;
+}
+
 /** Ends a walk and forgets its marks. */
 export async function endWalk(sql: Sql, { walkId }: Walk): Promise<void> {
-  await sql`delete from walk_marks where walk_id = ${walkId}`;
+  await forget(sql, walkId);
   await sql`delete from walks where walk_id = ${walkId}`;
+}
+
+async function forget(sql: Queries, walkId: number): Promise<void> {
+  await sql`delete from walk_marks where walk_id = ${walkId}`;
+  await sql`delete from walk_unmet where walk_id = ${walkId}`;
 }
 
 /** Marks trees and objects; says which were not marked before. */
@@ -68,5 +79,23 @@ export async function markChunks(sql: Queries, { walkId }: Walk): Promise<void> 
     from walk_marks m join object_chunks using (hash)
     cross join lateral generate_series(1, octet_length(chunks), 32) at
     where m.walk_id = ${walkId} and not m.is_tree
+    on conflict do nothing`;
+}
+
+/**
+ * Notes what is added that names something while a walk is under way, as that does not meet it any
+ * more. Whoever adds holds the lock: see `lockHoldings`.
+ */
+export async function noteAdded(
+  tx: Queries,
+  repositoryId: number,
+  kind: "tree" | "object",
+  hashes: readonly Hash[],
+): Promise<void> {
+  await tx`
+    insert into walk_unmet (walk_id, is_tree, hash)
+    select walk_id, ${kind === "tree"}::boolean, hash
+    from walks cross join unnest(${hashArray(hashes)}::bytea[]) hash
+    where repository_id = ${repositoryId}
     on conflict do nothing`;
 }

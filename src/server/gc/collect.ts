@@ -8,11 +8,12 @@ import type { Hash } from "#core/hash.ts";
 import { dayMs } from "#core/limits.ts";
 import {
   condemn,
-  countUnmarked,
+  countUnmet,
   doomStrays,
   doomUnheld,
   expireVersions,
   listHoldings,
+  listUnmet,
   takeDoomed,
 } from "../db/collection.ts";
 import { transaction, type Sql } from "../db/connect.ts";
@@ -20,7 +21,7 @@ import { addUpUsage } from "../db/usage.ts";
 import { beginWalk, endWalk } from "../db/walks.ts";
 import { inLanes } from "../store/lanes.ts";
 import type { ObjectStore } from "../store/store.ts";
-import { markAll, type Strategy } from "./mark.ts";
+import { interrupted, markAll, type Strategy } from "./mark.ts";
 
 export type CollectOptions = {
   /** Only says what there is to collect. */
@@ -136,13 +137,15 @@ async function collectRepository(
       done.walked += trees;
     };
     await markAll(sql, walk, { retentionMs, strategy, met });
+    await listUnmet(sql, walk);
     if (!dryRun) {
-      const { deleted } = await transaction(sql, (tx) => condemn(tx, walk, graceMs));
+      const deleted = await transaction(sql, (tx) => condemn(tx, walk, graceMs));
+      if (!deleted) throw interrupted();
       done.deletedTrees += deleted.trees;
       done.deletedObjects += deleted.objects;
       await addUpUsage(sql, repositoryId);
     }
-    const { trees, objects, bytes } = await countUnmarked(sql, walk);
+    const { trees, objects, bytes } = await countUnmet(sql, walk);
     done.unnamedTrees += trees;
     done.unnamedObjects += objects;
     done.unnamedBytes += bytes;

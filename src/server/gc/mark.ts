@@ -65,8 +65,12 @@ export async function markAll(
 }
 
 async function goOn(sql: Sql, walk: Walk): Promise<void> {
-  if (await continueWalk(sql, walk)) return;
-  throw new PogoError("unavailable", "the collection was interrupted for too long", {
+  if (!(await continueWalk(sql, walk))) throw interrupted();
+}
+
+/** The failure to collect on marks that others took for a dead server's. */
+export function interrupted(): PogoError {
+  return new PogoError("unavailable", "the collection was interrupted for too long", {
     hint: "start it again: pogo gc",
   });
 }
