@@ -398,6 +398,3 @@ export const cacheEntryBytesMax = 1 * mib;
 /** What a working copy threw away, and can get back. */
 export const discardsKept = 100;
 export const discardDays = 30;
-
-/** Snapshots that a backup is told to keep: all are read side by side. */
-export const keptSnapshotsMax = 400;

@@ -2,9 +2,8 @@ import { resolve } from "node:path";
 
 import { PogoError } from "#core/errors.ts";
 import { toHex } from "#core/hash.ts";
-import { keptSnapshotsMax } from "#core/limits.ts";
 import { openBackup, listSnapshots, verifyBackup, type Backup } from "#server/backup/directory.ts";
-import { pruneBackup, type Pruned } from "#server/backup/prune.ts";
+import { keepMax, pruneBackup, type Pruned } from "#server/backup/prune.ts";
 import { receiveBackup, type Received } from "#server/backup/receive.ts";
 import { wholeNumber } from "../arguments.ts";
 import { count } from "../change-view.ts";
@@ -42,8 +41,7 @@ export const backup = command({
   },
   async run({ args, context }) {
     const directory = resolve(context.cwd, args.directory);
-    const keep =
-      args.keep === undefined ? undefined : wholeNumber(args.keep, "--keep", 1, keptSnapshotsMax);
+    const keep = args.keep === undefined ? undefined : wholeNumber(args.keep, "--keep", 1, keepMax);
     if (args.verify && keep !== undefined) {
       throw new PogoError("usage", "--verify deletes nothing: --keep is for a backup");
     }

@@ -18,6 +18,9 @@ import {
 } from "./directory.ts";
 import { verifySnapshot } from "./format.ts";
 
+/** As many snapshots can stay: all are read side by side. */
+export const keepMax = 400;
+
 export type PruneOptions = {
   /** How many snapshots stay: the newest ones. */
   keep: number;
