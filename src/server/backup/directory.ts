@@ -162,7 +162,14 @@ export async function syncSnapshots({ directory }: Backup): Promise<void> {
 
 /** Objects that a snapshot needs, in the order of their hashes. */
 export async function* neededObjects(path: string): AsyncGenerator<NamedObject> {
-  for await (const { rows } of readRows(path, "objects")) {
+  let isMet = false;
+  for await (const { table, rows } of readRows(path)) {
+    if (table !== "objects") {
+      // Of what follows there may be much.
+      if (isMet) return;
+      continue;
+    }
+    isMet = true;
     for (const row of rows) {
       const { hash, stored_size, doomed_at } = JSON.parse(row) as Record<string, unknown>;
       // Nobody holds it: it was about to be deleted. Or it has no bytes: it was obliterated.
