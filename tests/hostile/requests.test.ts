@@ -96,36 +96,36 @@ describe.each(engines)("%s", (engine) => {
   test("names that are paths, controls or statements are usage errors", async () => {
     const names = ["", ".", "..", "../anns", "/anns", "a/b", "a\0b", "a\nb", "\u001b[31m", "-x"];
     names.push("x".repeat(101), "anns;drop table users", "ann\u0073\u0301", "%2e%2e");
+    const calls: Calls = {};
     for (const name of names) {
-      await expectRefused("usage", {
-        create: () =>
-          mallory.unary(Repositories.createRepository, {
-            name,
-            public: false,
-            caseSensitive: false,
-            requestId: newRequestId(),
-          }),
-        get: () => mallory.unary(Repositories.getRepository, { name }),
-        find: () => mallory.unary(Push.findMissing, { repository: name, objects: [], trees: [] }),
-        list: () => mallory.unary(Bookmarks.listBookmarks, { repository: name, after: "" }),
-      });
+      calls[`create ${name}`] = () =>
+        mallory.unary(Repositories.createRepository, {
+          name,
+          public: false,
+          caseSensitive: false,
+          requestId: newRequestId(),
+        });
+      calls[`get ${name}`] = () => mallory.unary(Repositories.getRepository, { name });
+      calls[`find ${name}`] = () =>
+        mallory.unary(Push.findMissing, { repository: name, objects: [], trees: [] });
+      calls[`list ${name}`] = () =>
+        mallory.unary(Bookmarks.listBookmarks, { repository: name, after: "" });
     }
     const words = ["", "-x", "a b", "a\0", "a\n", "@", "a..b", "a//b", "\u001b[31m", "\u202ea"];
     words.push("x".repeat(201), "a~1", "a:b", "a\\b", "a-");
     const set = { repository: "own", requestId: newRequestId(), revision: own.name };
     for (const name of words) {
-      await expectRefused("usage", {
-        set: () => mallory.unary(Bookmarks.setBookmark, { ...set, name }),
-        delete: () =>
-          mallory.unary(Bookmarks.deleteBookmark, {
-            repository: "own",
-            requestId: newRequestId(),
-            name,
-          }),
-        token: () =>
-          mallory.unary(Auth.createToken, { name: `${name}\u0007`, expiresAt: 0, user: "" }),
-      });
+      calls[`set ${name}`] = () => mallory.unary(Bookmarks.setBookmark, { ...set, name });
+      calls[`delete ${name}`] = () =>
+        mallory.unary(Bookmarks.deleteBookmark, {
+          repository: "own",
+          requestId: newRequestId(),
+          name,
+        });
+      calls[`token ${name}`] = () =>
+        mallory.unary(Auth.createToken, { name: `${name}\u0007`, expiresAt: 0, user: "" });
     }
+    await expectRefused("usage", calls);
   });
 
   test("revisions and paths that make no sense are refused", async () => {

@@ -18,7 +18,7 @@ import { startS3 } from "../support/s3.ts";
 
 setDefaultTimeout(startMs * 10);
 
-const count = Number(Bun.env["POGO_TEST_OBJECTS"] ?? 150);
+const count = Number(Bun.env["POGO_TEST_OBJECTS"] ?? 60);
 const keys = `word: ${Buffer.alloc(32, 7).toString("base64")}`;
 const opened = new AsyncDisposableStack();
 afterAll(() => opened.disposeAsync());

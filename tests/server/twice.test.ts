@@ -35,7 +35,9 @@ test.each(engines)("a request that is sent twice at once is done once: %s", asyn
     return one;
   };
 
-  for (let round = 0; round < 3; round++) {
+  // Whoever is faster differs from round to round, but not on the embedded database's connection.
+  const rounds = engine === "postgres" ? 3 : 1;
+  for (let round = 0; round < rounds; round++) {
     const start = await add();
     const [first, second] = [await add(start), await add(start)];
     const name = "main";

@@ -1,4 +1,8 @@
-/** Random operations, each undone, redone or refused, and restores to any of them. */
+/**
+ * Random operations, each undone, redone or refused, and restores to any of them.
+ *
+ * POGO_TEST_STEPS says how many operations; POGO_TEST_SEED repeats a run.
+ */
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 
 import { listOperations, verifyOperations } from "#client/operations.ts";
@@ -14,10 +18,12 @@ import { temporaryWorkspace } from "../support/workspace.ts";
 
 setDefaultTimeout(startMs);
 
-const stepCount = 60;
-const restoreCount = 10;
+const stepCountMax = Number(process.env["POGO_TEST_STEPS"] ?? 40);
 
 describe.each(engines)("%s", (engine) => {
+  // The embedded database is slow.
+  const stepCount = engine === "postgres" ? stepCountMax : stepCountMax / 2;
+  const restoreCount = stepCount / 5;
   let server: TestServer;
   let remote: Remote;
   beforeAll(async () => {
