@@ -25,12 +25,7 @@ import {
   type UndoOperationResponse,
 } from "#gen/pogo/v1/operation.ts";
 import { PullServiceService as Pull, type ObjectUrl } from "#gen/pogo/v1/pull.ts";
-import {
-  CommitOutcome,
-  PushServiceService as Push,
-  type CommitRequest,
-  type CommitResponse,
-} from "#gen/pogo/v1/push.ts";
+import { CommitOutcome, type CommitRequest, type CommitResponse } from "#gen/pogo/v1/push.ts";
 import {
   QueryServiceService as Query,
   type GetEntryResponse,
@@ -38,6 +33,7 @@ import {
 } from "#gen/pogo/v1/query.ts";
 import { RepositoryServiceService as Repositories } from "#gen/pogo/v1/repository.ts";
 import type { Repository } from "#gen/pogo/v1/repository.ts";
+import { pushMethods } from "#rpc/blob-methods.ts";
 import { fromParts, toParts, type Blob } from "#rpc/blobs.ts";
 import type { Channel } from "#rpc/channel.ts";
 import { checkRewriting, historyCalls } from "./history.ts";
@@ -66,7 +62,7 @@ export function openRemote(channel: Channel, repository: string, signal?: AbortS
   async function findMissing(objects: Hash[], trees: Hash[], bytes?: number) {
     const asked = { repository, objects, trees, bytes };
     if (objects.length + trees.length <= hashesPerRequestMax) {
-      return await channel.unary(Push.findMissing, asked, settings);
+      return await channel.unary(pushMethods.findMissing, asked, settings);
     }
     const missing = {
       objects: [] as number[],
@@ -79,7 +75,7 @@ export function openRemote(channel: Channel, repository: string, signal?: AbortS
       for (let start = 0; start < all.length; start += hashesPerRequestMax) {
         const page = all.slice(start, start + hashesPerRequestMax);
         const request = { ...asked, objects: [], trees: [], [kind]: page };
-        const answer = await channel.unary(Push.findMissing, request, settings);
+        const answer = await channel.unary(pushMethods.findMissing, request, settings);
         for (const index of answer[kind]) missing[kind].push(start + index);
         for (const index of answer.obliterated) missing.obliterated.push(start + index);
       }
@@ -204,13 +200,13 @@ export function openRemote(channel: Channel, repository: string, signal?: AbortS
     listBookmarks,
     listVersions,
     putObjects: (blobs: AsyncIterable<Blob> | Iterable<Blob>) =>
-      channel.clientStream(Push.putObjects, withRepository(blobs), settings),
+      channel.clientStream(pushMethods.putObjects, withRepository(blobs), settings),
     putTrees: (blobs: AsyncIterable<Blob> | Iterable<Blob>) =>
-      channel.clientStream(Push.putTrees, withRepository(blobs), settings),
+      channel.clientStream(pushMethods.putTrees, withRepository(blobs), settings),
     commit: async (request: CommitArguments): Promise<CommitResponse> => {
       const asked = { repository, ...request };
       const timed = { ...settings, deadlineMs: commitDeadlineMs };
-      const answer = await channel.unary(Push.commit, asked, timed);
+      const answer = await channel.unary(pushMethods.commit, asked, timed);
       checkChange(answer.change);
       if (answer.outcome === CommitOutcome.COMMIT_OUTCOME_DIVERGED) checkChange(answer.current);
       if (answer.rewriting) checkRewriting(answer.rewriting);

@@ -17,7 +17,6 @@ import { GroupServiceService } from "#gen/pogo/v1/group.ts";
 import { MemberServiceService } from "#gen/pogo/v1/member.ts";
 import { MergeServiceService } from "#gen/pogo/v1/merge.ts";
 import { OperationServiceService } from "#gen/pogo/v1/operation.ts";
-import { PullServiceService } from "#gen/pogo/v1/pull.ts";
 import { PushServiceService } from "#gen/pogo/v1/push.ts";
 import { QueryServiceService } from "#gen/pogo/v1/query.ts";
 import { RepositoryServiceService } from "#gen/pogo/v1/repository.ts";
@@ -26,6 +25,7 @@ import { SecretServiceService } from "#gen/pogo/v1/secret.ts";
 import { StorageServiceService } from "#gen/pogo/v1/storage.ts";
 import { UserServiceService } from "#gen/pogo/v1/user.ts";
 import { WorkloadServiceService } from "#gen/pogo/v1/workload.ts";
+import { pullMethods } from "#rpc/blob-methods.ts";
 import { listen, type Service } from "#rpc/listen.ts";
 import { readAddresses, type AddressReader } from "#rpc/forwarded.ts";
 import { handlers, type CallObserver } from "#rpc/serve.ts";
@@ -298,7 +298,7 @@ function openServices(parts: StorageParts, calls: CallHandlers): Service[] {
     { definition: RepositoryServiceService, implementation: repositoryService(parts, calls) },
     { definition: PushServiceService, implementation: pushService(parts, calls) },
     { definition: ArchiveServiceService, implementation: archiveService(parts, calls) },
-    { definition: PullServiceService, implementation: pullService(parts, calls) },
+    { definition: pullMethods, implementation: pullService(parts, calls) },
     { definition: QueryServiceService, implementation: queryService(parts, calls) },
     { definition: MergeServiceService, implementation: mergeService(parts, calls) },
     { definition: HistoryServiceService, implementation: historyService(parts, calls) },
