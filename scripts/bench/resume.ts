@@ -1,11 +1,13 @@
 /**
- * Kills the client or the server, by turns, at random points of a push and of a clone of a large
- * file, lets the same command run again, and says what went over the wire twice.
+ * Kills pushes and clones of a large file at random points, lets the same command run again until
+ * it is killed at the next point, and at last to its end, and says what went over the wire twice.
+ * Of one push or clone it is always the client that is killed, of the next one the server.
  *
- *   bun scripts/bench/resume.ts [--mebibytes 2048] [--kills 100] [--seed 1]
+ *   bun scripts/bench/resume.ts [--mebibytes 2048] [--kills 100] [--each 10] [--seed 1]
  *
- * It takes four times the size of the file on the disk of the temporary directory. Every push goes
- * to a server that holds nothing; in the end each copy is compared.
+ * `--each` is how often one push or clone is killed. It takes four times the size of the file on
+ * the disk of the temporary directory. Every push goes to a server that holds nothing; in the end
+ * each copy is compared.
  */
 import { mkdirSync, mkdtempSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -19,18 +21,20 @@ import { median, run } from "./measure.ts";
 import { listeningUrl, remove } from "./systems.ts";
 
 type Server = { port: number; process: Bun.Subprocess };
-type Trial = { victim: "client" | "server"; at: number; again: number };
+type Trial = { victim: "client" | "server"; again: number };
 
 const { values } = parseArgs({
   options: {
     mebibytes: { type: "string", default: "2048" },
     kills: { type: "string", default: "100" },
+    each: { type: "string", default: "10" },
     seed: { type: "string", default: "1" },
   },
 });
 const mebibytes = Number(values.mebibytes);
 const size = mebibytes * mebibyte;
-const kills = Number(values.kills);
+const killsEach = Number(values.each);
+const trials = Math.ceil(Number(values.kills) / killsEach);
 const random = seeded(Number(values.seed));
 const root = join(import.meta.dir, "../..");
 const binary = join(root, "dist/pogo");
@@ -53,13 +57,13 @@ try {
   const path = writeLargeFile(work, mebibytes);
   console.log(`one file of ${mebibytes} MiB; seed ${values.seed}`);
   const pushes: Trial[] = [];
-  for (let trial = 0; trial < kills; trial++) {
+  for (let trial = 0; trial < trials; trial++) {
     await newRepository(trial);
     pushes.push(await interrupt("push", trial, ["push", "-q"], work));
   }
   report("push", pushes);
   const pulls: Trial[] = [];
-  for (let trial = 0; trial < kills; trial++) {
+  for (let trial = 0; trial < trials; trial++) {
     const copy = join(scratch, "copy");
     const clone = ["clone", "-q", `${cable.url}/large`, copy];
     pulls.push(await interrupt("clone", trial, clone, scratch));
@@ -72,7 +76,7 @@ try {
   remove(scratch);
 }
 
-/** Runs a command that is killed, and again until its end. */
+/** Runs a command that is killed, again and again, and at last to its end. */
 async function interrupt(
   job: string,
   trial: number,
@@ -80,24 +84,37 @@ async function interrupt(
   cwd: string,
 ): Promise<Trial> {
   const victim = trial % 2 === 0 ? "client" : "server";
-  const at = random() * 0.98;
+  const points = Array.from({ length: killsEach }, () => random() * 0.98).sort((a, b) => a - b);
   const before = cable.carried();
-  const held = cable.holdAfter(at * size);
+  for (const at of points) {
+    const held = cable.holdAfter(Math.max(0, before + at * size - cable.carried()));
+    await killAt(held, victim, command, cwd);
+  }
+  await run([binary, ...command], { cwd, environment });
+  const again = (cable.carried() - before - size) / size;
+  const share = `${(again * 100).toFixed(2)} %`;
+  const places = points.map((at) => (at * 100).toFixed(1)).join(", ");
+  process.stderr.write(`${job} ${trial}: ${victim} at ${places} %: ${share}\n`);
+  return { victim, again };
+}
+
+async function killAt(
+  held: Promise<void>,
+  victim: Trial["victim"],
+  command: string[],
+  cwd: string,
+): Promise<void> {
   const child = start(command, cwd);
   await Promise.race([held, child.exited]);
   if (victim === "client") child.kill("SIGKILL");
   else await stop("SIGKILL");
   cable.mend();
   const exitCode = await child.exited;
-  if (victim === "server" && exitCode !== unavailable) {
+  if (victim === "client") return;
+  if (exitCode !== unavailable) {
     throw new Error(`${command.join(" ")} ended with ${exitCode}, its server gone`);
   }
-  if (victim === "server") await serve();
-  await run([binary, ...command], { cwd, environment });
-  const again = (cable.carried() - before - size) / size;
-  const share = `${(again * 100).toFixed(2)} %`;
-  process.stderr.write(`${job} ${trial}: ${victim} at ${(at * 100).toFixed(1)} %: ${share}\n`);
-  return { victim, at, again };
+  await serve();
 }
 
 function start(command: string[], cwd: string): Bun.Subprocess {
@@ -141,8 +158,9 @@ function report(job: string, trials: readonly Trial[]): void {
     if (shares.length === 0) continue;
     const [most, middle] = [Math.max(...shares), median(shares)];
     console.log(
-      `${job}, ${victim} killed ${shares.length} times: sent again, all overhead included: ` +
-        `${(middle * 100).toFixed(2)} % in the middle, ${(most * 100).toFixed(2)} % at most`,
+      `${shares.length} × ${job}, ${victim} killed ${killsEach} times in each: sent again in one, ` +
+        `all overhead included: ${(middle * 100).toFixed(2)} % in the middle, ` +
+        `${(most * 100).toFixed(2)} % at most`,
     );
   }
 }
