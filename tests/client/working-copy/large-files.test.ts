@@ -23,7 +23,7 @@ import {
 setDefaultTimeout(startMs);
 
 const mib = 1024 * 1024;
-const size = 24 * mib;
+const size = 16 * mib;
 const edited = 1 * mib;
 // What was edited, and what is left of the chunks at both ends of it, the list not counted.
 const fetchedMax = 4 * mib;
