@@ -36,9 +36,10 @@ const filesOf = (...names: string[]): Files => {
 const textOf = ({ root }: Copy, path: string) => readFileSync(join(root, path), "utf8");
 
 async function parentsOf(copy: Copy, revision: string): Promise<string[]> {
-  const { parents } = await copy.json("show", revision);
-  const shown = await Promise.all(parents.map((name: string) => copy.json("show", name)));
-  return shown.map(({ description }) => description);
+  const remote = ann.remote(copy.repository);
+  const isLocal = revision.startsWith("@");
+  const name = isLocal ? (await copy.json("show", revision)).name : revision;
+  return (await remote.getChange(name)).parents.map(({ description }) => description);
 }
 
 test("a change is put elsewhere with all that stands on it", async () => {
