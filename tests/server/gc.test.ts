@@ -189,6 +189,44 @@ describe.skipIf(!isPostgres)("garbage collection", () => {
     expect(await condemned()).toEqual({ trees: 0, objects: 0 });
   });
 
+  test("what is wanted while it is being condemned is kept with what it names", async () => {
+    const world = await openWorld();
+    const { sql, remote } = world;
+    const [[old], [blob]] = [blobsOf(Buffer.from("old")), blobsOf(Buffer.from("unnamed"))];
+    await remote.putObjects([old!]);
+    await world.collect();
+    await pass(sql, 2 * dayMs);
+    const { hash } = blob!;
+    const bytes = encodeTree([{ kind: "file", name: "file", executable: false, size: 7, hash }]);
+    await remote.putObjects([blob!]);
+    await remote.putTrees([{ hash: treeHash(bytes), bytes }]);
+    await sql`update trees set condemned_at = now()`;
+    await sql`update repository_objects set condemned_at = now() where condemned_at is null`;
+    const waiting = async () => {
+      const [row] = await sql<{ count: number }[]>`
+        select count(*) as count from pg_stat_activity
+        where datname = current_database() and wait_event_type = 'Lock'`;
+      return row!.count;
+    };
+    let collected: Promise<unknown> | undefined;
+    let wanted: Promise<{ trees: number[] }> | undefined;
+    let isAnswered = false;
+    await transaction(sql, async (tx) => {
+      // Trees are done with, and objects are not.
+      await tx`select from repository_objects where hash = ${old!.hash} for update`;
+      collected = world.collect();
+      while ((await waiting()) < 1) await Bun.sleep(5);
+      wanted = remote.findMissing([], [treeHash(bytes)]).finally(() => (isAnswered = true));
+      while (!isAnswered && (await waiting()) < 2) await Bun.sleep(5);
+    });
+    await collected;
+    expect((await wanted)?.trees).toEqual([]);
+    const rows = await sql<{ condemnedAt: Date | null }[]>`
+      select condemned_at from trees where hash = ${treeHash(bytes)}
+      union all select condemned_at from repository_objects where hash = ${hash}`;
+    expect(rows.map(({ condemnedAt }) => condemnedAt)).toEqual([null, null]);
+  });
+
   test("who puts what is being deleted waits for that, and it is there in the end", async () => {
     const world = await openWorld();
     const { sql, store, remote } = world;

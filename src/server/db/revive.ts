@@ -53,8 +53,10 @@ export async function claimed<Row extends Held>(
 }
 
 /**
- * Keeps apart, until the transaction ends, those who add what names something, and who condemns:
- * else what is named could be condemned in between, and what names it later.
+ * Keeps apart, until the transaction ends, those who add or revive what names something, and who
+ * condemns: else what is named could be condemned in between, and what names it later or not.
+ * It is taken before any row of trees or objects is, as who condemns does: in another order two
+ * could wait for each other.
  */
 export async function lockHoldings(
   tx: Queries,
@@ -72,6 +74,7 @@ export async function revive(
   repositoryId: number,
   wanted: { trees: readonly Hash[]; objects: readonly Hash[] },
 ): Promise<void> {
+  await lockHoldings(tx, repositoryId, "add");
   const trees = [...wanted.trees];
   const objects = new Map(wanted.objects.map((hash) => [hashKey(hash), hash]));
   while (trees.length > 0) {
@@ -93,15 +96,18 @@ export async function revive(
 
 /** Keeps the tree of a version that is to be: refuses one that is not held any more. */
 export async function keepTree(tx: Queries, repositoryId: number, tree: Hash): Promise<void> {
-  const [row] = await tx<Held[]>`
+  const find = () => tx<Held[]>`
     select condemned_at is not null as is_condemned from trees
-    where repository_id = ${repositoryId} and hash = ${tree}
-    for share`;
-  if (!row) {
-    const message = `the repository does not hold tree ${toHex(tree)}`;
-    throw new PogoError("not-found", message, { hint: "push again" });
+    where repository_id = ${repositoryId} and hash = ${tree}`;
+  let [row] = await find();
+  if (row?.isCondemned) {
+    await revive(tx, repositoryId, { trees: [tree], objects: [] });
+    // It may have been deleted just before.
+    [row] = await find();
   }
-  if (row.isCondemned) await revive(tx, repositoryId, { trees: [tree], objects: [] });
+  if (row) return;
+  const message = `the repository does not hold tree ${toHex(tree)}`;
+  throw new PogoError("not-found", message, { hint: "push again" });
 }
 
 /** Brings back a version that expired, and what it is built on, while its contents are there. */
