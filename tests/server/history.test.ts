@@ -221,6 +221,28 @@ describe.each(engines)("%s", (engine) => {
     expect(await now(two)).toMatchObject({ author: "ann", versionAuthor: "carl", version: 2 });
   });
 
+  test("a change is copied elsewhere, and taken back by a new one", async () => {
+    const root = await add({ f: "f" });
+    const one = await add({ f: "f", one: "1" }, root);
+    const two = await add({ f: "f", one: "1", two: "2" }, one);
+    const repository = "edited";
+    const copying = { repository, revisions: [two.name], destination: root.name };
+    const { rewriting } = await ann.unary(Histories.duplicateChanges, {
+      ...copying,
+      requestId: newRequestId(),
+    });
+    const copied = rewriting!.changes[0]!;
+    expect(await parentsOf(copied)).toEqual([root.name]);
+    expect(copied.tree).toEqual(await upload(remote, { f: "f", two: "2" }));
+    const reverting = { repository, revision: one.name, destination: two.name };
+    const { change } = await ann.unary(Histories.revertChange, {
+      ...reverting,
+      requestId: newRequestId(),
+    });
+    expect(await parentsOf(change!)).toEqual([two.name]);
+    expect(change!.tree).toEqual(copied.tree);
+  });
+
   test("a long stack is rebased in one piece", async () => {
     const root = await add({ f: "f" });
     const other = await add({ f: "f", other: "other" }, root);
