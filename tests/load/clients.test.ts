@@ -3,7 +3,8 @@
  * connection and a change of its own, pushes small edits, and reads what the others have pushed.
  * Four of them are spawned programs; the others are the client's library in this process.
  *
- * POGO_TEST_LOAD=full pushes 50 versions a client (`bun run test --load`), else it is 2.
+ * POGO_TEST_LOAD=full pushes 50 versions a client (`bun run test --load`), else it is 2, or 1 on
+ * the embedded database, which is slow.
  */
 import { expect, test } from "bun:test";
 import { mkdirSync, writeFileSync } from "node:fs";
@@ -22,7 +23,8 @@ import { MemoryStore, type Snapshot } from "../support/snapshot.ts";
 
 const clientCount = 32;
 const spawnedCount = 4;
-const versionCount = process.env["POGO_TEST_LOAD"] === "full" ? 50 : 2;
+const isFull = process.env["POGO_TEST_LOAD"] === "full";
+const versionCounts = { postgres: isFull ? 50 : 2, embedded: isFull ? 50 : 1 };
 
 type Client = {
   index: number;
@@ -33,7 +35,7 @@ type Client = {
 };
 
 /** What all clients know of each other. */
-type Board = { changes: (string | undefined)[]; acknowledged: number[] };
+type Board = { versionCount: number; changes: (string | undefined)[]; acknowledged: number[] };
 
 test.each(engines)(
   "32 clients push and read at once, and nothing is lost: %s",
@@ -53,7 +55,8 @@ test.each(engines)(
         ? spawnedClient(parts, remote, pogo)
         : libraryClient(parts, remote, closing);
     });
-    const board: Board = { changes: [], acknowledged: clients.map(() => 0) };
+    const versionCount = versionCounts[engine];
+    const board: Board = { versionCount, changes: [], acknowledged: clients.map(() => 0) };
 
     await Promise.all(clients.map((client) => live(client, board)));
 
@@ -64,7 +67,7 @@ test.each(engines)(
     for await (const { name } of clients[0]!.remote.listChanges(query)) listed.add(name);
     expect(listed).toEqual(new Set(board.changes.map(String)));
   },
-  180_000 + versionCount * 30_000,
+  180_000 + versionCounts.postgres * 30_000,
 );
 
 function connectTo(url: string, closing: AsyncDisposableStack): Remote {
@@ -123,7 +126,7 @@ const treeOf = (index: number, version: number) => new MemoryStore().add(filesOf
 
 async function live(client: Client, board: Board): Promise<void> {
   const { index, root, publish, remote } = client;
-  for (let version = 1; version <= versionCount; version++) {
+  for (let version = 1; version <= board.versionCount; version++) {
     for (const [path, text] of Object.entries(filesOf(index, version))) {
       mkdirSync(join(root, path, ".."), { recursive: true });
       writeFileSync(join(root, path), text as string);
@@ -158,6 +161,7 @@ async function readNeighbour({ remote }: Client, board: Board, other: number): P
 /** All versions are there, with their trees and their objects. */
 async function verify({ index, remote }: Client, board: Board): Promise<void> {
   const objects = new Map<string, Hash>();
+  const { versionCount } = board;
   for (let version = 1; version <= versionCount; version++) {
     const change = await remote.getChange(`${board.changes[index]}@${version}`);
     const store = new MemoryStore();
