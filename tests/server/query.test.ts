@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "
 
 import { newRequestId, openRemote, type Remote } from "#client/remote.ts";
 import { isPogoError } from "#core/errors.ts";
+import { pageMax } from "#core/limits.ts";
 import { decodeTree, emptyTreeHash } from "#core/tree.ts";
 import type { Change } from "#gen/pogo/v1/common.ts";
 import type { Channel } from "#rpc/channel.ts";
@@ -219,7 +220,7 @@ describe.each(engines)("%s", (engine) => {
   test("a long history is listed whole, in pages", async () => {
     const remote = await newRepository();
     let last: Change | undefined;
-    for (let index = 0; index < 130; index++) {
+    for (let index = 0; index <= pageMax; index++) {
       const { change } = await remote.commit({
         requestId: newRequestId(),
         change: newChangeName(),
@@ -231,7 +232,7 @@ describe.each(engines)("%s", (engine) => {
       });
       last = change!;
     }
-    const whole = Array.from({ length: 130 }, (_, index) => 129 - index).join(" ");
+    const whole = Array.from({ length: pageMax + 1 }, (_, index) => pageMax - index).join(" ");
     expect(await list(remote, { limit: 1000 })).toBe(whole);
     expect(await list(remote, { revisions: [last!.name], limit: 1000 })).toBe(whole);
   });
