@@ -125,7 +125,8 @@ test("a connection may be used for requests as long as each comes in time", asyn
 
 test("a connection without calls is closed, and its client connects again", async () => {
   const services = [{ definition: PullServiceService, implementation: {} }];
-  const options = { host: "127.0.0.1", port: 0, services, http: () => {}, idleMs: 50 };
+  // Longer than a busy machine takes to make a call on a new connection.
+  const options = { host: "127.0.0.1", port: 0, services, http: () => {}, idleMs: 250 };
   const idle = await listen(options);
   const channel = openChannel({ url: `http://127.0.0.1:${idle.port}` });
   try {
@@ -136,7 +137,7 @@ test("a connection without calls is closed, and its client connects again", asyn
     };
     for (let count = 0; count < 3; count++) {
       expect(await call()).toContain("does not know this call");
-      await Bun.sleep(120);
+      await Bun.sleep(400);
     }
     const silent = connect(idle.port, "127.0.0.1");
     const closed = new Promise<void>((resolve) => silent.once("close", () => resolve()));
