@@ -1,7 +1,8 @@
 /**
  * Publishes and clones one large file, then edits 1 MiB of it at the start, in the middle and at
  * the end: what goes over the wire, what memory both sides take, and how long it takes beside
- * reading and hashing the file once. git does the same with its defaults, for one edit.
+ * reading and hashing the file once. git-lfs, if it and lfs-test-server are installed, and git with
+ * its defaults do the same, for one edit.
  *
  *   bun scripts/bench/large.ts [--mebibytes 5120] [--without-git]
  *
@@ -14,10 +15,11 @@ import { join } from "node:path";
 import { parseArgs } from "node:util";
 
 import { openCable } from "../cable.ts";
+import { goProgram } from "../go-program.ts";
 import { startPostgres } from "../postgres.ts";
 import { editLargeFile, mebibyte, readingSeconds, writeLargeFile } from "./large-file.ts";
 import { run, type Sample } from "./measure.ts";
-import { git, pogo, remove, type System, type Wire } from "./systems.ts";
+import { git, gitLfs, pogo, remove, type System, type Wire } from "./systems.ts";
 
 const { values } = parseArgs({
   options: {
@@ -41,7 +43,10 @@ await run([process.execPath, "scripts/build.ts"], { cwd: root });
 try {
   await measurePogo(join(scratch, "pogo"));
   remove(join(scratch, "pogo"));
-  if (!values["without-git"]) await measureGit(join(scratch, "git"));
+  const lfs = Bun.which("git-lfs") && goProgram("lfs-test-server");
+  if (lfs) await measureOther(await gitLfs(join(scratch, "git-lfs"), lfs, wire));
+  remove(join(scratch, "git-lfs"));
+  if (!values["without-git"]) await measureOther(await git(join(scratch, "git"), wire));
 } finally {
   remove(scratch);
 }
@@ -77,17 +82,18 @@ async function measurePogo(directory: string): Promise<void> {
   }
 }
 
-async function measureGit(directory: string): Promise<void> {
-  const system = await git(directory, wire);
+async function measureOther(system: System): Promise<void> {
+  const { name } = system;
+  const directory = join(scratch, name);
   try {
     const work = join(directory, "work");
     const path = writeLargeFile(work, mebibytes);
     const reading = readingSeconds(path);
-    await row(system, "git: commit and push", reading, () => system.publish(work));
+    await row(system, `${name}: commit and push`, reading, () => system.publish(work));
     editLargeFile(path, offsets.middle);
-    await row(system, "git: 1 MiB in the middle", reading, () => system.edit(work));
+    await row(system, `${name}: 1 MiB in the middle`, reading, () => system.edit(work));
   } catch (error) {
-    console.log(`git cannot: ${(error as Error).message.slice(0, 500)}`);
+    console.log(`${name} cannot: ${(error as Error).message.slice(0, 500)}`);
   } finally {
     await close(system);
   }

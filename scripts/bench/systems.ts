@@ -108,6 +108,53 @@ export async function git(directory: string, wire: Wire = directly): Promise<Sys
   };
 }
 
+/**
+ * git with git-lfs for the file `large`, which goes over the wire to lfs-test-server; what git sends
+ * beside it does not.
+ */
+export async function gitLfs(
+  directory: string,
+  program: string,
+  wire: Wire = directly,
+): Promise<System> {
+  const system = await git(directory);
+  const port = await freePort();
+  const host = `127.0.0.1:${await wire(port)}`;
+  const server = Bun.spawn([program], {
+    stdio: ["ignore", "ignore", "ignore"],
+    env: {
+      ...process.env,
+      LFS_LISTEN: `tcp://127.0.0.1:${port}`,
+      LFS_HOST: host,
+      LFS_PUBLIC: "TRUE",
+      LFS_METADB: join(directory, "lfs.db"),
+      LFS_CONTENTPATH: join(directory, "lfs"),
+    },
+  });
+  await reachable(port);
+  return {
+    ...system,
+    name: "git-lfs",
+    publish: async (work) => {
+      for (const words of [
+        ["init", "-q", "-b", "main"],
+        ["lfs", "install", "--local"],
+        ["lfs", "track", "large"],
+        ["config", "lfs.url", `http://${host}`],
+        ["config", "lfs.locksverify", "false"],
+      ]) {
+        await system.run(work, words);
+      }
+      return await system.publish(work);
+    },
+    serverMemoryBytes: () => peakMemoryBytes(server.pid),
+    close: async () => {
+      await stop(server);
+      await system.close();
+    },
+  };
+}
+
 /** Subversion, with `svnserve` as the server. */
 export async function svn(directory: string): Promise<System> {
   mkdirSync(directory, { recursive: true });
