@@ -109,8 +109,8 @@ export async function git(directory: string, wire: Wire = directly): Promise<Sys
 }
 
 /**
- * git with git-lfs for the file `large`, which goes over the wire to lfs-test-server; what git sends
- * beside it does not.
+ * git with git-lfs for the file `large`, which goes over the wire to lfs-test-server; what git
+ * sends beside it does not.
  */
 export async function gitLfs(
   directory: string,
