@@ -29,6 +29,9 @@ export const operationAnswerBytes = 256 * kib;
 /** Payload that a sender gathers before it sends a message: leaves room for its framing. */
 export const frameBytes = 256 * kib;
 
+/** What may be on its way to a client: 10 MB/s at a round trip of 100 ms. */
+export const windowBytes = 1 * mib;
+
 // Objects, trees and texts
 
 /** A file larger than this is stored as a list of chunks. It bounds what is held in memory. */
@@ -326,10 +329,7 @@ export const bucketRequestMs = minuteMs;
 export const readAheadBytes = 8 * mib;
 export const readAheadCount = 32;
 
-/**
- * One group is made durable while the next is received: at most two are in memory, beside what the
- * messages that they came in leave behind, which is several times as much.
- */
+/** One is made durable while one is received, and what their messages leave behind is much more. */
 export const putGroupBytes = 8 * mib;
 export const putGroupCount = 4096;
 

@@ -16,6 +16,7 @@ import {
   keepaliveAnswerMs,
   keepaliveMs,
   unaryDeadlineMs,
+  windowBytes,
   wireMessageBytesMax,
 } from "#core/limits.ts";
 import { fromStatus, isDistrusted, retryMsOf } from "./status.ts";
@@ -68,6 +69,7 @@ export function openChannel(options: ChannelOptions) {
     {
       ...(secure && { "grpc.ssl_target_name_override": requestedName(hostname) }),
       "grpc.max_receive_message_length": wireMessageBytesMax,
+      "grpc-node.flow_control_window": windowBytes,
       "grpc.enable_retries": 0,
       "grpc.enable_http_proxy": 0,
       "grpc.initial_reconnect_backoff_ms": 50,
