@@ -45,7 +45,7 @@ function carrying<Message extends Carrier>(
   };
 }
 
-/** Encodes the parts as the elements of a field, behind the encoding of the other numbers. */
+/** Encodes the parts as the elements of a field, behind the encoding of the other fields. */
 function encodeParts(others: Uint8Array, field: number, parts: readonly BlobPart[]): Buffer {
   const lengths = parts.map(partLength);
   let total = others.length;
